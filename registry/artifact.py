@@ -57,6 +57,8 @@ class Golden(BaseModel):
 
     rows: tuple[dict[str, Any], ...]
     outputs: dict[str, list[Any]]
+    actual: tuple[Any, ...]
+    """The target's true values, for people."""
 
 
 class ParityCheck(BaseModel):
