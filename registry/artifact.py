@@ -1,7 +1,7 @@
 """What Assay keeps beside an MLflow model, in the folder `assay/` of the same artifact.
 
-One version is one folder and one digest: the MLflow model, its contract, the compiled graph, the golden
-rows and the identity that every response repeats.
+One version is one folder and one digest: the MLflow model, its contract, the compiled graph, the
+golden rows and the identity that every response repeats.
 """
 
 import hashlib
@@ -116,7 +116,9 @@ class Artifact:
 
     def files(self) -> Mapping[str, str]:
         """The sha256 of every file of the model, by path."""
-        paths = sorted(p for p in self.folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+        paths = sorted(
+            p for p in self.folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts
+        )
         return {
             path.relative_to(self.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in paths
@@ -124,6 +126,6 @@ class Artifact:
         }
 
     def digest(self) -> str:
-        """One sha256 over all paths and contents: the model's name in evidence, bundle and responses."""
+        """One sha256 over all paths and contents: the version's name from here on."""
         lines = "".join(f"{sha256}  {path}\n" for path, sha256 in self.files().items())
         return hashlib.sha256(lines.encode()).hexdigest()

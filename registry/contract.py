@@ -36,7 +36,9 @@ OUTPUT_DATATYPES: Mapping[str, Datatype] = {
     "string": "BYTES",
 }
 FLOAT32_MAX = 3.4028234663852886e38  # the largest finite IEEE 754 single
-CATEGORIES_KEPT = 1000  # beyond this a column is free text in all but name, and contract.json stays small
+CATEGORIES_KEPT = (
+    1000  # beyond this a column is free text in all but name, and contract.json stays small
+)
 
 
 class Column(BaseModel):
@@ -90,8 +92,8 @@ class Contract(BaseModel):
     ) -> "Contract":
         """Compile a contract from `ModelSignature.to_dict()` and what training saw.
 
-        `classes` are the classifier's classes in the order of its probabilities; `categories` the values
-        seen for categorical columns; `limits` the largest magnitudes for numeric ones.
+        `classes` are the classifier's classes in the order of its probabilities; `categories` the
+        values seen for categorical columns; `limits` the largest magnitudes for numeric ones.
         """
         columns = []
         for spec in json.loads(signature["inputs"] or "[]"):
