@@ -1,0 +1,48 @@
+# The verbs of the house; CI calls the same ones. Everything stays inside this folder.
+MODEL ?= house-prices
+PORT ?= 5000
+# The Python to make .venv with; empty means the first 3.11 or 3.12 found.
+PYTHON ?=
+
+BIN := .venv/bin
+PY := $(BIN)/python
+READY := .venv/.ready
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check ui lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+# The stamp is the set-up's last act, so an interrupted one is done again.
+$(READY): requirements/develop.txt requirements/setup.sh
+	@PYTHON='$(PYTHON)' requirements/setup.sh
+
+demo: $(READY) ## from a table to a served answer (MODEL=house-prices)
+	$(PY) -m experiments train $(MODEL)
+	$(PY) -m registry promote $(MODEL) || { [ $$? -eq 3 ] && echo 'The champion stays; the demo goes on with it.'; }
+	$(PY) -m serving bundle $(MODEL) --output build/$(MODEL)
+	$(PY) -m serving ask build/$(MODEL)
+
+test: check ## check, then the tests (TESTS=tests/registry for some of them)
+	$(PY) -m pytest $(TESTS)
+
+check: $(READY) ## lint, format, types, import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+ui: $(READY) ## the MLflow UI on the store of this folder (PORT=5000)
+	@echo 'MLflow is starting on http://127.0.0.1:$(PORT) (Ctrl-C stops it)'
+	@exec $(PY) -m mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 \
+		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+lock: $(READY) ## pin requirements/*.in anew (UPGRADE=--upgrade for newer versions)
+	$(LOCK) $(UPGRADE) requirements/develop.in --output-file requirements/develop.txt
+	for engine in onnx pyfunc; do \
+		$(LOCK) --constraints requirements/develop.txt requirements/serve-$$engine.in \
+			--output-file requirements/serve-$$engine.txt || exit; \
+	done
