@@ -18,7 +18,6 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     from experiments.spec import read
     from experiments.train import train
 

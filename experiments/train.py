@@ -29,6 +29,7 @@ from experiments import compile as compiling
 from experiments import features
 from experiments.pipelines import build
 from experiments.spec import ExperimentSpec
+from registry import versions
 from registry.artifact import (
     CONTRACT,
     FOLDER,
@@ -43,6 +44,7 @@ from registry.artifact import (
     ParityCheck,
 )
 from registry.contract import FLOAT32_MAX, Contract
+from registry.store import connect
 
 log = logging.getLogger(__name__)
 TRUSTED = [
@@ -77,6 +79,7 @@ def train(spec: ExperimentSpec) -> int:
         X_train, X_test, y_train, y_test = train_test_split(
             X, y, test_size=spec.split.fraction, random_state=spec.seed
         )
+    connect()
     mlflow.set_experiment(spec.name)
     with mlflow.start_run() as run:
         folds = (KFold if regression else StratifiedKFold)(
@@ -217,10 +220,9 @@ def _publish(spec, run, winner, pipeline, X_train, X_test, y_test):  # noqa: ANN
         )
         client = mlflow.MlflowClient()
         client.log_model_artifacts(info.model_id, str(own), FOLDER)
-    made_version = mlflow.register_model(info.model_uri, spec.name)
-    client.set_registered_model_alias(spec.name, "candidate", made_version.version)
+    number = versions.register(client, spec.name, info.model_id, run.info.run_id, spec.description)
     log.info("%s won: %s %.4f, %s", winner, spec.metric, score, parity.model_dump_json())
-    return int(made_version.version)
+    return number
 
 
 def _colspec(name: str, *parts: pd.Series) -> ColSpec:
