@@ -1,0 +1,1 @@
+"""Serve a version: bundle, contract at the door, engines, MLServer."""

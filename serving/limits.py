@@ -1,0 +1,41 @@
+"""What the server may use, and what it accepts."""
+
+import math
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+
+
+class ServerLimits(BaseModel):
+    """The bounds of one server: `parameters.extra.limits` in a bundle's model-settings.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_rows: int = Field(default=10_000, ge=1)
+    """Rows in one request."""
+    max_bytes: int = Field(default=16 * 2**20, ge=1024)
+    """Bytes of one request body, after decompression. Decoding peaks near ten times this."""
+    max_waiting: int = Field(default=128, ge=1)
+    """Requests in flight; the next one is answered 503 with Retry-After."""
+    drain_seconds: float = Field(default=2.0, ge=0, le=25)
+    """After SIGTERM, how long new requests are still answered while clients move away."""
+    body_seconds: float = Field(default=30.0, gt=0)
+    """How long a client may take to send one body."""
+
+
+def cpu_threads(cpu_max: Path = CPU_MAX) -> int:
+    """Whole CPUs that this process may use, at least one.
+
+    `os.cpu_count()` sees the machine, not the container: the cgroup's quota counts.
+    """
+    available = len(os.sched_getaffinity(0))
+    try:
+        quota, period = cpu_max.read_text().split()
+    except (OSError, ValueError):
+        return available
+    if quota == "max":
+        return available
+    return max(1, min(available, math.floor(int(quota) / int(period))))

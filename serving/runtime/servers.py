@@ -1,0 +1,110 @@
+"""MLServer's servers with Assay's doors, and the place where they come in."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import mlserver.grpc.server
+import mlserver.metrics.server
+import mlserver.rest.server
+import mlserver.server
+import uvicorn
+from mlserver import MLModel, ModelSettings
+from mlserver.errors import ModelNotFound
+from mlserver.repository import ModelRepository
+
+from serving.bundle import MODEL_SETTINGS
+from serving.runtime.app import furnish
+from serving.runtime.body import Message, Receive
+from serving.runtime.grpc import AssayServicer
+from serving.runtime.metrics import ModelMetrics, RestMetrics
+from serving.runtime.model import AssayRuntime
+from serving.runtime.rest import Door, Send
+
+logger = logging.getLogger(__name__)
+
+# Longer than load balancers keep idle connections (60 s mostly): a server that closes first
+# loses the request that was just being sent.
+KEEP_ALIVE_SECONDS = 75
+
+
+class BundleRepository(ModelRepository):
+    """The one model of a bundle.
+
+    MLServer builds this before its servers, which is when ours step in.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._settings = Path(root) / MODEL_SETTINGS
+        mlserver.server.RESTServer = RestServer
+        mlserver.server.GRPCServer = GrpcServer
+        mlserver.grpc.server.InferenceServicer = AssayServicer
+        mlserver.grpc.server.add_ModelRepositoryServiceServicer_to_server = _add_nothing
+        # MLServer overrides the hook by which uvicorn took over signals until 0.29;
+        # later ones have this.
+        for module in (mlserver.rest.server, mlserver.metrics.server):
+            module._NoSignalServer.capture_signals = lambda _: contextlib.nullcontext()
+
+    async def find(self, name: str) -> list[ModelSettings]:
+        """The bundle's model, if that is its name."""
+        found = [settings for settings in await self.list() if settings.name == name]
+        if not found:
+            raise ModelNotFound(name)
+        return found
+
+    async def list(self) -> list[ModelSettings]:
+        """The bundle's model."""
+        return [ModelSettings.parse_file(os.fspath(self._settings))]
+
+
+class RestServer(mlserver.rest.server.RESTServer):
+    """MLServer's REST server behind Assay's door."""
+
+    async def add_custom_handlers(self, model: MLModel) -> MLModel:
+        """MLServer calls this before it loads the model, and before it listens."""
+        furnish(self._app, model)
+        self._door = Door(
+            self._app,
+            model,
+            (
+                RestMetrics(self._settings.metrics_rest_server_prefix),
+                ModelMetrics(self._data_plane, model.name, model.version),
+            ),
+            lambda: len(self._server.server_state.tasks),
+        )
+        return model
+
+    async def delete_custom_handlers(self, model: MLModel) -> MLModel:
+        """Nothing to take back: the process ends with its model."""
+        return model
+
+    def _get_config(self) -> uvicorn.Config:
+        config: uvicorn.Config = super()._get_config()
+        config.app = self._enter
+        config.lifespan = "off"  # neither app has anything to start
+        config.timeout_keep_alive = KEEP_ALIVE_SECONDS
+        return config
+
+    async def _enter(self, scope: Message, receive: Receive, send: Send) -> None:
+        await self._door(
+            scope, receive, send
+        )  # made between this server's start and its first request
+
+
+class GrpcServer(mlserver.grpc.server.GRPCServer):
+    """MLServer's gRPC server; the first that is told to stop."""
+
+    async def stop(self, sig: int | None = None) -> None:
+        """Turn readiness off, let clients move away, then let requests in flight finish."""
+        for model in await self._data_plane._model_registry.get_models():
+            if isinstance(model, AssayRuntime) and model.loaded:
+                model.ready, model.draining = False, True
+                await asyncio.sleep(model.plane.limits.drain_seconds)
+        await super().stop(sig)
+
+
+def _add_nothing(*_: Any) -> None:
+    """MLServer would offer its repository service here."""
