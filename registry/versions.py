@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from registry.artifact import Artifact
 from registry.errors import RegistryError
+from registry.store import explain
 
 CANDIDATE = "candidate"
 CHAMPION = "champion"
@@ -32,6 +33,9 @@ class Version:
     aliases: tuple[str, ...]
     tags: dict[str, str]
     created_ms: int
+
+    def __str__(self) -> str:
+        return f"{self.name} version {self.number}"
 
     @property
     def model_uri(self) -> str:
@@ -96,7 +100,18 @@ def resolve(
 
 def download(client: MlflowClient, version: Version, folder: Path) -> Artifact:
     """Copy the version's artifact into the folder."""
-    path = mlflow.artifacts.download_artifacts(
-        version.model_uri, dst_path=str(folder), tracking_uri=client.tracking_uri
-    )
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        path = mlflow.artifacts.download_artifacts(
+            version.model_uri, dst_path=str(folder), tracking_uri=client.tracking_uri
+        )
+    except (MlflowException, OSError) as error:
+        raise missing(error, f"the artifact of {version}") from error
     return Artifact(Path(path))
+
+
+def missing(error: Exception, what: str) -> RegistryError:
+    """An artifact that could not be downloaded."""
+    return RegistryError(
+        f"{what} cannot be read ({explain(error)}); restore it, or train a new version"
+    )

@@ -1,0 +1,220 @@
+"""Measure one version for one decision: the edge that downloads, scores and serves."""
+
+import json
+import logging
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+
+from registry import (
+    capacity,
+    compatibility,
+    holdout,
+    leaks,
+    processes,
+    service_gates,
+    statistics,
+    supply,
+    versions,
+)
+from registry.artifact import Artifact
+from registry.bootstrap import UndefinedScoreError
+from registry.holdout import Holdout
+from registry.measurements import (
+    Capacity,
+    Column,
+    Data,
+    Measurements,
+    Provenance,
+    Served,
+    Supply,
+)
+from registry.metrics import METRICS, Answers
+from registry.policy import Policy
+from registry.processes import CommandFailedError
+from registry.score import arrange
+from registry.statistics import Contest
+from registry.versions import Version
+
+log = logging.getLogger(__name__)
+SEED = 2026
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A version on this machine, with room for what is made of it."""
+
+    version: Version
+    folder: Path
+    artifact: Artifact
+
+
+def measure(
+    client: MlflowClient, candidate: Version, champion: Version | None, policy: Policy
+) -> Measurements:
+    """Everything that the gates look at; a champion is asked the candidate's hold-out rows."""
+    with tempfile.TemporaryDirectory(prefix="assay-") as scratch:
+        folder = Path(scratch)
+        ours = _download(client, candidate, folder / "candidate")
+        theirs = None if champion is None else _download(client, champion, folder / "champion")
+        held = holdout.fetch(client, candidate, folder / "rows")
+        parts = supply.audit(ours.artifact, candidate.digest)
+        contest = _contest(ours, theirs, held, _doubt(held, parts, policy))
+        served = _serve(ours, held, contest, policy)
+        identity, contract = ours.artifact.identity, ours.artifact.contract
+        return Measurements(
+            task=contract.task,
+            data=Data(
+                digest=held.digest,
+                rows=len(held.table()),
+                target=held.target,
+                champion_digest=champion and holdout.recorded(client, champion, holdout.DIGEST),
+            ),
+            columns=_columns(held, ours),
+            breaking=compatibility.breaking(theirs.artifact.contract, contract) if theirs else (),
+            served=served,
+            capacity=_capacity(candidate, served),
+            supply=parts,
+            provenance=Provenance(git_commit=identity.git_commit, git_dirty=identity.git_dirty),
+            **_statistics(contest, held, policy),
+        )
+
+
+def _download(client: MlflowClient, version: Version, folder: Path) -> Contestant:
+    log.info("downloading %s", version)
+    return Contestant(version, folder, versions.download(client, version, folder / "model"))
+
+
+def _doubt(held: Holdout, parts: Supply, policy: Policy) -> str | None:
+    """Why the model must not be loaded, or not be scored on these rows."""
+    if policy.supply is not None and (unsafe := service_gates.unsafe(parts, policy.supply)):
+        return f"not loaded, because {unsafe[0]}"
+    if held.digest != held.recorded_digest:
+        return "the hold-out rows are not the ones that training recorded: their digest differs"
+    return None
+
+
+def _contest(
+    ours: Contestant, theirs: Contestant | None, held: Holdout, doubt: str | None
+) -> Contest | str:
+    """Let both pipelines answer the same rows at the same time; a text says why that failed."""
+    if doubt is not None:
+        return doubt
+    metric = METRICS.get(ours.artifact.identity.metric)
+    if metric is None:
+        return f"metric {ours.artifact.identity.metric!r} is not one of {', '.join(METRICS)}"
+    log.info("scoring on %d hold-out rows", len(held.table()))
+    with ThreadPoolExecutor() as pool:
+        champion = pool.submit(_score, theirs, held) if theirs else None
+        candidate = _score(ours, held)
+    if isinstance(candidate, str):
+        return candidate
+    if theirs is None or champion is None:
+        return Contest(metric, candidate, None)
+    answers = champion.result()
+    if not isinstance(answers, str) and _answers_differ(ours, theirs):
+        answers = "it answers something else: another task or other classes"
+    if isinstance(answers, str):
+        return Contest(metric, candidate, None, f"the champion cannot be compared: {answers}")
+    return Contest(metric, candidate, answers)
+
+
+def _answers_differ(ours: Contestant, theirs: Contestant) -> bool:
+    one, other = ours.artifact.contract, theirs.artifact.contract
+    return one.task != other.task or holdout.classes(one) != holdout.classes(other)
+
+
+def _score(one: Contestant, held: Holdout) -> Answers | str:
+    table, contract = held.table(), one.artifact.contract
+    needed = [column.name for column in contract.columns if not column.nullable]
+    lacking = [name for name in needed if name not in table]
+    if lacking:
+        return f"the rows lack its column {lacking[0]!r}"
+    try:
+        document = processes.score(one.artifact.folder, held.path, one.folder / "answers.json")
+    except CommandFailedError as error:
+        return f"{one.version} failed on the hold-out rows: {error}"
+    return holdout.answers(document, table[held.target], contract)
+
+
+def _serve(ours: Contestant, held: Holdout, contest: Contest | str, policy: Policy) -> Served | str:
+    """Start a bundle of the version and compare what it answers with what the pipeline did."""
+    if policy.parity is None and policy.capacity is None:
+        return "the policy asks for nothing that is served"
+    if isinstance(contest, str):
+        return contest
+    whole: dict[str, list[Any]] = json.loads((ours.folder / "answers.json").read_bytes())
+    table = held.table().reset_index(drop=True)
+    wanted = policy.parity.rows if policy.parity else len(table)
+    chosen = table.sample(min(wanted, len(table)), random_state=SEED)
+    rows, answers = ours.folder / "asked.parquet", ours.folder / "expected.json"
+    arrange(chosen, ours.artifact.contract).reset_index(drop=True).to_parquet(rows)
+    answers.write_text(
+        json.dumps({name: [each[i] for i in chosen.index] for name, each in whole.items()})
+    )
+    log.info("starting a bundle and asking it %d rows over every encoding", len(chosen))
+    try:
+        processes.bundle(ours.version, ours.folder / "bundle")
+        return processes.probe(ours.folder / "bundle", rows, answers)
+    except CommandFailedError as error:
+        return f"no bundle could be served: {error}"
+
+
+def _capacity(version: Version, served: Served | str) -> Capacity | str:
+    """The last load test, or else what the probe's one client saw."""
+    test = capacity.last_load_test(version)
+    if test is not None:
+        return Capacity(
+            source="load test",
+            latency_ms=test.latency_ms,
+            memory_mb=test.memory_mb,
+            requests=test.requests,
+            errors=test.errors,
+            requests_per_second=test.requests_per_second,
+        )
+    if isinstance(served, str):
+        return served
+    return Capacity(
+        source="probe",
+        latency_ms=served.latency_ms,
+        memory_mb=served.memory_mb.peak,
+        requests=served.requests,
+        errors=served.errors,
+    )
+
+
+def _columns(held: Holdout, ours: Contestant) -> tuple[Column, ...]:
+    """How much of the target each column tells alone, strongest first; needs no model."""
+    table = held.table()
+    regression = ours.artifact.contract.task == "regression"
+    target = table[held.target]
+    actual = target.to_numpy(dtype=float) if regression else target.astype(str).factorize()[0]
+    told = (
+        Column(
+            name=column.name,
+            strength=leaks.strength(table[column.name], actual, regression=regression),
+        )
+        for column in ours.artifact.contract.columns
+        if column.name in table
+    )
+    return tuple(sorted(told, key=lambda column: -column.strength))
+
+
+def _statistics(contest: Contest | str, held: Holdout, policy: Policy) -> dict[str, Any]:
+    names = ("quality", "slices", "calibration", "errors")
+    if isinstance(contest, str):
+        return dict.fromkeys(names, contest)
+    quantiles = policy.errors.quantiles if policy.errors else ()
+    try:
+        return {
+            "quality": statistics.quality(contest),
+            "slices": statistics.slices(contest, held.table(), held.slices),
+            "calibration": statistics.calibration(contest.candidate),
+            "errors": statistics.error_quantiles(contest, quantiles),
+        }
+    except UndefinedScoreError as error:
+        return dict.fromkeys(names, str(error))
