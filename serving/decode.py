@@ -1,60 +1,66 @@
 """A request becomes columns, or a refusal that says everything that is wrong with it."""
 
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from registry.contract import Contract
+from serving.columns import Schema
+from serving.decode_grpc import read_message
+from serving.decode_invocations import read_invocations
+from serving.decode_json import check_keys, parse
+from serving.decode_rows import read_rows
+from serving.decode_v2 import ROWS, read_v2
+from serving.problems import Code, clip, too_large
+from serving.table import Limits, Request, Table
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The bounds of one request."""
-
-    max_rows: int
-    max_bytes: int
-
-
-@dataclass(slots=True)
-class Request:
-    """An accepted request."""
-
-    columns: dict[str, NDArray[np.generic]]
-    """In the contract's order; `serving.columns` says the dtypes and how null looks."""
-    rows: int
-    id: str | None = None
-    outputs: tuple[str, ...] | None = None
-    """The outputs asked for, in that order; None means all."""
-    timeout_us: int | None = None
-    raw: bool = False
-    """The client sent raw gRPC contents and reads raw ones."""
-    missing_rows: int = 0
-    """Rows with at least one null."""
-    unknown_categories: dict[str, int] | None = None
-    """Rows whose value training has not seen, by column."""
+__all__ = ["Decoder", "Limits", "Request"]
 
 
 class Decoder:
     """Reads requests for one contract. Every method raises `problems.Refusal`."""
 
     def __init__(self, contract: Contract, limits: Limits) -> None:
-        self.contract = contract
-        self.limits = limits
+        self._schema = Schema(contract)
+        self._limits = limits
 
     def v2_json(self, body: bytes) -> Request:
         """Read a V2 inference request: a tensor a column, or rows as documents."""
-        raise NotImplementedError
+        document = self._parse(body)
+        table = Table(self._schema, self._limits)
+        read_v2(document, table)
+        check_keys(body, table.keys)
+        return table.request()
 
     def predict_json(self, body: bytes) -> Request:
         """Read `{"rows": [{column: value}]}`."""
-        raise NotImplementedError
+        document = self._parse(body)
+        table = Table(self._schema, self._limits)
+        table.keys += len(document)
+        for field in document.keys() - {ROWS}:
+            table.problems.add(None, Code.UNKNOWN_FIELD, f"there is no field {clip(field)}")
+        read_rows(document.get(ROWS), table, ROWS)
+        check_keys(body, table.keys)
+        return table.request()
 
     def invocations(self, body: bytes, content_type: str) -> Request:
         """Read what MLflow's own scoring server takes: its JSON forms, and CSV."""
-        raise NotImplementedError
+        self._check_size(len(body))
+        table = Table(self._schema, self._limits)
+        read_invocations(body, content_type, table)
+        return table.request()
 
     def v2_grpc(self, message: Any) -> Request:
         """Read an `inference.ModelInferRequest` message."""
-        raise NotImplementedError
+        table = Table(self._schema, self._limits)
+        document = read_message(message)
+        read_v2(document, table)
+        request = table.request()
+        request.raw = bool(message.raw_input_contents)
+        return request
+
+    def _parse(self, body: bytes) -> dict[str, Any]:
+        self._check_size(len(body))
+        return parse(body)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limits.max_bytes:
+            raise too_large(self._limits.max_bytes)

@@ -19,6 +19,7 @@ class Code(StrEnum):
 
     # The body
     EMPTY_BODY = "empty_body"
+    MALFORMED_COMPRESSION = "malformed_compression"
     MALFORMED_JSON = "malformed_json"
     MALFORMED_CSV = "malformed_csv"
     INVALID_UTF8 = "invalid_utf8"
@@ -64,23 +65,27 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong; `input` is the name of an input or output, None for the whole request."""
+    """One thing that is wrong with an input (or output), or with the whole request (None)."""
 
     input: str | None
     code: Code
     message: str
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - an answer that the protocol foresees
     """The answer to a request that is not served."""
 
-    def __init__(self, status: int, error: str, problems: Iterable[Problem] = ()) -> None:
+    def __init__(
+        self, status: int, error: str, problems: Iterable[Problem] = (), unlisted: int = 0
+    ) -> None:
         super().__init__(error)
         self.status = status
         """The HTTP status; the gRPC door translates it."""
         self.error = error
         """One sentence."""
         self.problems = tuple(problems)
+        self.unlisted = unlisted
+        """Problems that were only counted."""
 
     def text(self) -> str:
         """The answer as JSON in ASCII, never more than `MOST_BYTES`."""
@@ -90,10 +95,10 @@ class Refusal(Exception):
         for problem in self.problems:
             entry = _entry(problem)
             room -= len(entry) + 2
-            if len(listed) == MOST_PROBLEMS or room < 0:
+            if room < 0:
                 break
             listed.append(entry)
-        left = len(self.problems) - len(listed)
+        left = len(self.problems) - len(listed) + self.unlisted
         if left:
             listed.append(_entry(Problem(None, Code.MORE_PROBLEMS, f"{left} more are not listed")))
         return f'{{"error": {error}, "problems": [{", ".join(listed)}]}}'
@@ -103,24 +108,42 @@ class Refusal(Exception):
         return self.text().encode("ascii")
 
 
+class Problems:
+    """All that is wrong with one request: the first ones in words, the others counted."""
+
+    def __init__(self) -> None:
+        self.listed: list[Problem] = []
+        self.count = 0
+
+    def add(self, name: str | None, code: Code, message: str) -> None:
+        """Note one problem."""
+        self.count += 1
+        if len(self.listed) < MOST_PROBLEMS:
+            self.listed.append(Problem(name, code, message))
+
+    def refusal(self) -> Refusal:
+        """One answer for all of them."""
+        first = self.listed[0]
+        sentence = _sentence(first.input, first.message)
+        if self.count > 1:
+            sentence = f"{self.count} problems; the first: {sentence}"
+        return Refusal(400, sentence, self.listed, self.count - len(self.listed))
+
+
 def refuse(status: int, code: Code, message: str, name: str | None = None) -> Refusal:
-    """A refusal for a single reason; `message` starts in lower case and is no more than a sentence."""
+    """A refusal for a single reason; `message` is part of a sentence."""
     return Refusal(status, _sentence(name, message), (Problem(name, code, message),))
-
-
-def refusal(problems: list[Problem], status: int = 400) -> Refusal:
-    """One refusal for all that is wrong with a request."""
-    first = problems[0]
-    sentence = _sentence(first.input, first.message)
-    if len(problems) > 1:
-        sentence = f"{len(problems)} problems; the first: {sentence}"
-    return Refusal(status, sentence, problems)
 
 
 def clip(text: str, length: int = NAME_LENGTH) -> str:
     """Make a text out of a request short and printable."""
     kept = text if len(text) <= length else text[: length - 1] + "…"
     return kept if kept.isprintable() else "".join(c if c.isprintable() else "?" for c in kept)
+
+
+def too_large(max_bytes: int) -> Refusal:
+    """The body has more bytes than one request may have."""
+    return refuse(413, Code.TOO_LARGE, f"the body is larger than {max_bytes} bytes")
 
 
 def deadline_exceeded() -> Refusal:
