@@ -83,6 +83,7 @@ def probe(options: argparse.Namespace) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Parse, call, exit; errors are caught once, here."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request that `ask` sends
     options = _parser().parse_args(arguments)
     # Found by name, so that `start` never imports what only `bundle` needs.
     from registry.errors import RegistryError

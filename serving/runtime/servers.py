@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import mlserver.grpc.server
+import mlserver.logging
 import mlserver.metrics.server
 import mlserver.rest.server
 import mlserver.server
 import uvicorn
-from mlserver import MLModel, ModelSettings
+from fastapi import FastAPI
+from mlserver import MLModel, ModelSettings, Settings
 from mlserver.errors import ModelNotFound
 from mlserver.repository import ModelRepository
+from mlserver.tracing import get_tracer_provider
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.util.http import ExcludeList
 
 from serving.bundle import MODEL_SETTINGS
 from serving.runtime.app import furnish
@@ -22,9 +28,7 @@ from serving.runtime.body import Message, Receive
 from serving.runtime.grpc import AssayServicer
 from serving.runtime.metrics import ModelMetrics, RestMetrics
 from serving.runtime.model import AssayRuntime
-from serving.runtime.rest import Door, Send
-
-logger = logging.getLogger(__name__)
+from serving.runtime.rest import App, Door, Send
 
 # Longer than load balancers keep idle connections (60 s mostly): a server that closes first
 # loses the request that was just being sent.
@@ -39,6 +43,8 @@ class BundleRepository(ModelRepository):
 
     def __init__(self, root: str) -> None:
         self._settings = Path(root) / MODEL_SETTINGS
+        # Our events go where MLServer's go, in its format and at its level.
+        logging.getLogger("serving").parent = mlserver.logging.get_logger()
         mlserver.server.RESTServer = RestServer
         mlserver.server.GRPCServer = GrpcServer
         mlserver.grpc.server.InferenceServicer = AssayServicer
@@ -66,7 +72,7 @@ class RestServer(mlserver.rest.server.RESTServer):
     async def add_custom_handlers(self, model: MLModel) -> MLModel:
         """MLServer calls this before it loads the model, and before it listens."""
         furnish(self._app, model)
-        self._door = Door(
+        door = Door(
             self._app,
             model,
             (
@@ -75,6 +81,7 @@ class RestServer(mlserver.rest.server.RESTServer):
             ),
             lambda: len(self._server.server_state.tasks),
         )
+        self._door = _traced(door, self._app, self._settings)
         return model
 
     async def delete_custom_handlers(self, model: MLModel) -> MLModel:
@@ -84,6 +91,8 @@ class RestServer(mlserver.rest.server.RESTServer):
     def _get_config(self) -> uvicorn.Config:
         config: uvicorn.Config = super()._get_config()
         config.app = self._enter
+        config.interface = "asgi3"  # uvicorn takes a bound method for ASGI 2
+        config.proxy_headers = False  # nobody reads the client's address
         config.lifespan = "off"  # neither app has anything to start
         config.timeout_keep_alive = KEEP_ALIVE_SECONDS
         return config
@@ -104,6 +113,17 @@ class GrpcServer(mlserver.grpc.server.GRPCServer):
                 model.ready, model.draining = False, True
                 await asyncio.sleep(model.plane.limits.drain_seconds)
         await super().stop(sig)
+
+
+def _traced(door: Door, app: FastAPI, settings: Settings) -> App:
+    """Move MLServer's tracing from its app to the door, so that every request passes it once."""
+    if not settings.tracing_server:
+        return door
+    FastAPIInstrumentor.uninstrument_app(app)
+    health = ExcludeList(["/v2/health/live", "/v2/health/ready"])
+    return OpenTelemetryMiddleware(
+        door, excluded_urls=health, tracer_provider=get_tracer_provider(settings)
+    )
 
 
 def _add_nothing(*_: Any) -> None:

@@ -1,0 +1,31 @@
+"""`python -m serving.runtime BUNDLE`: what `mlserver start BUNDLE` does, without its command line.
+
+MLServer's commands import a client that serving never uses (tritonclient, gevent, aiohttp): 0.4 s and
+15 MB at every start, and 50 MB of an image.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from mlserver import MLServer
+from mlserver.logging import configure_logger
+from mlserver.settings import Settings
+from mlserver.utils import install_uvloop_event_loop
+
+from serving.bundle import SETTINGS
+from serving.runtime import BundleRepository
+
+
+async def serve(folder: Path) -> None:
+    """Serve one bundle until a signal says stop."""
+    settings = Settings.parse_file(folder / SETTINGS)
+    settings.model_repository_root = str(folder)
+    server = MLServer(settings)
+    await server.start(await BundleRepository(str(folder)).list())
+
+
+if __name__ == "__main__":
+    configure_logger()
+    install_uvloop_event_loop()
+    asyncio.run(serve(Path(sys.argv[1])))

@@ -1,0 +1,89 @@
+"""Bundles of the trained models, and servers of them: real MLServer processes on free ports."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from registry.contract import Contract
+from serving.bundle import Bundle
+from serving.process import Server, running
+from tests.conftest import Store
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A server that is ready, and what it serves."""
+
+    server: Server
+    bundle: Bundle
+
+    @property
+    def rest(self) -> str:
+        return self.server.rest
+
+    @property
+    def grpc(self) -> str:
+        return self.server.grpc
+
+    @property
+    def name(self) -> str:
+        return self.bundle.manifest.model_name
+
+    @property
+    def version(self) -> str:
+        return str(self.bundle.manifest.version)
+
+    @property
+    def contract(self) -> Contract:
+        return self.bundle.artifact.contract
+
+
+def packed(store: Store, folder: Path, *options: str) -> Bundle:
+    """The bundle of the store's first version."""
+    output = folder / store.name
+    done = store.run("serving", "bundle", store.name, "--version", "1", "--output", str(output), *options)
+    assert done.returncode == 0, done.stderr
+    return Bundle(output)
+
+
+@pytest.fixture(scope="session")
+def income_bundle(income_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return packed(income_store, tmp_path_factory.mktemp("onnx"))
+
+
+@pytest.fixture(scope="session")
+def income_pyfunc_bundle(income_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return packed(income_store, tmp_path_factory.mktemp("pyfunc"), "--engine", "pyfunc")
+
+
+@pytest.fixture(scope="session")
+def house_bundle(house_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return packed(house_store, tmp_path_factory.mktemp("onnx"))
+
+
+@pytest.fixture(scope="session")
+def income_server(income_bundle: Bundle) -> Iterator[Serving]:
+    with running(income_bundle.folder) as server:
+        yield Serving(server, income_bundle)
+
+
+@pytest.fixture(scope="session")
+def income_pyfunc_server(income_pyfunc_bundle: Bundle) -> Iterator[Serving]:
+    with running(income_pyfunc_bundle.folder) as server:
+        yield Serving(server, income_pyfunc_bundle)
+
+
+@pytest.fixture(scope="session")
+def house_server(house_bundle: Bundle) -> Iterator[Serving]:
+    with running(house_bundle.folder) as server:
+        yield Serving(server, house_bundle)
+
+
+@pytest.fixture
+def http(income_server: Serving) -> Iterator[httpx.Client]:
+    """One connection to the income server."""
+    with httpx.Client(base_url=income_server.rest, timeout=10) as client:
+        yield client
