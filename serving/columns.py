@@ -12,7 +12,6 @@ Decoded columns are 1-D arrays of the same length:
 """
 
 import difflib
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -86,6 +85,8 @@ class Schema:
 
         The empty string is no category: pipelines read it as they read null.
         """
+        if rows == 1:
+            return self._observe_row(columns)
         unknown = {}
         for name, known in self._categories.items():
             values = columns[name].tolist()
@@ -93,16 +94,24 @@ class Schema:
                 strange = sum(1 for value in values if value and value not in known)
                 if strange:
                     unknown[name] = strange
-        if rows == 1:
-            return int(any(_is_null(columns[name].item()) for name in self._nullable)), unknown
         missing = np.zeros(rows, np.bool_)
         for name in self._nullable:
             missing |= _nulls(columns[name])
         return int(missing.sum()), unknown
 
-
-def _is_null(value: Any) -> bool:
-    return value is None or (type(value) is float and math.isnan(value))
+    def _observe_row(self, columns: Mapping[str, Array]) -> tuple[int, dict[str, int]]:
+        missing = 0
+        unknown = {}
+        for name in self._nullable:
+            value = columns[name].item()
+            if value is None or value != value:  # noqa: PLR0124 - NaN is
+                missing = 1
+                break
+        for name, known in self._categories.items():
+            value = columns[name].item()
+            if value and value not in known:
+                unknown[name] = 1
+        return missing, unknown
 
 
 def _nulls(column: Array) -> NDArray[np.bool_]:

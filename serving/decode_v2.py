@@ -12,7 +12,7 @@ from serving.decode_head import known_content_type, listing, read_head
 from serving.decode_json import BINARY_TENSOR, check_keys, parse
 from serving.decode_rows import read_rows
 from serving.problems import Code, Refusal, refuse
-from serving.table import Table
+from serving.table import TWICE, Table
 from serving.values import UnfitError, each, wrong_type
 
 ROWS = "rows"
@@ -48,29 +48,31 @@ def _only_input(tensor: Any, table: Table) -> list[Any]:
 
 
 def _read_tensor(tensor: Any, table: Table) -> None:
-    name = tensor.get("name") if type(tensor) is dict else None
-    if type(name) is not str:
-        message = (
-            "an element of `inputs` must be an object with `name`, `shape`, `datatype`, `data`"
-        )
-        table.problems.add(None, Code.WRONG_STRUCTURE, message)
-        return
-    content_types = table.schema.content_types.get(name)
-    if content_types is None:
-        table.unknown(name)
+    try:
+        name = tensor["name"]
+        reader = table.schema.readers[name]
+    except (KeyError, TypeError):
+        _explain_name(tensor, table)
         return
     if table.has(name):
-        table.spoil(name, Code.DUPLICATE_INPUT, "this input is there twice")
+        table.spoil(name, Code.DUPLICATE_INPUT, TWICE)
         return
     try:
-        datatype, values = _contents(tensor, content_types, table)
+        datatype, values = _contents(tensor, table.schema.content_types[name], table)
         if len(tensor) != 4 and _is_json_text(tensor):
-            values = each(values, _loads)
-            datatype = table.schema.readers[name].datatype
+            datatype, values = reader.datatype, each(values, _loads)
+        table.columns[name] = reader.read(values, datatype)
     except UnfitError as unfit:
         table.spoil(name, unfit.code, unfit.message)
+
+
+def _explain_name(tensor: Any, table: Table) -> None:
+    name = tensor.get("name") if type(tensor) is dict else None
+    if type(name) is str:
+        table.unknown(name)
     else:
-        table.read(name, values, datatype)
+        message = "an element of `inputs` must be an object with a `name`"
+        table.problems.add(None, Code.WRONG_STRUCTURE, message)
 
 
 def _read_documents(tensor: Mapping[str, Any], table: Table) -> None:
@@ -103,23 +105,38 @@ def _contents(
     table.keys += len(tensor)
     if len(tensor) != 4:
         _check_fields(tensor, content_types, table)
-    shape, datatype, data = tensor["shape"], tensor["datatype"], tensor["data"]
-    if type(datatype) is not str:
-        raise UnfitError(Code.WRONG_DATATYPE, "`datatype` must be a string")
-    if type(data) is not list:
-        # A gRPC message brings what is wrong with its data along.
-        if type(data) is UnfitError:
-            raise data
-        raise UnfitError(Code.WRONG_STRUCTURE, "`data` must be an array")
-    rows = _rows(shape)
-    if len(data) != rows:
-        raise UnfitError(Code.WRONG_SHAPE, "`shape` and `data` differ in their number of values")
-    if not table.agree(rows):
-        message = f"the inputs before this one have {table.rows} rows"
-        raise UnfitError(Code.WRONG_SHAPE, message)
+    try:
+        shape, datatype, data = tensor["shape"], tensor["datatype"], tensor["data"]
+    except KeyError as field:
+        raise UnfitError(Code.WRONG_STRUCTURE, f"this input has no `{field.args[0]}`") from None
+    # Tensors of one request mostly have the same shape. [true] and [1.0] are equal to [1], too.
+    if shape != table.shape or type(shape[0]) is not int or type(shape[-1]) is not int:
+        _agree(shape, table)
+    if type(data) is not list or len(data) != table.rows:
+        raise _wrong_data(data)
     if type(data[0]) is list:
         data = _flatten(data, len(shape))
+    if type(datatype) is not str:
+        raise UnfitError(Code.WRONG_DATATYPE, "`datatype` must be a string")
     return datatype, data
+
+
+def _agree(shape: Any, table: Table) -> None:
+    """Take a shape [n] or [n, 1] whose n is that of the inputs before."""
+    plain = type(shape) is list and len(shape) in {1, 2} and set(map(type, shape)) == {int}
+    if not plain or shape[0] < 1 or (len(shape) == 2 and shape[1] != 1):
+        raise UnfitError(Code.WRONG_SHAPE, "`shape` must be [n] or [n, 1], with n at least 1")
+    if not table.agree(shape[0]):
+        raise UnfitError(Code.WRONG_SHAPE, table.disagreement)
+    table.shape = shape
+
+
+def _wrong_data(data: Any) -> UnfitError:
+    if type(data) is UnfitError:  # a gRPC message brings what is wrong with its data along
+        return data
+    if type(data) is not list:
+        return UnfitError(Code.WRONG_STRUCTURE, "`data` must be an array")
+    return UnfitError(Code.WRONG_SHAPE, "`data` has not as many values as `shape` says")
 
 
 def _check_fields(tensor: Mapping[str, Any], content_types: Set[str], table: Table) -> None:
@@ -131,22 +148,10 @@ def _check_fields(tensor: Mapping[str, Any], content_types: Set[str], table: Tab
         raise UnfitError(Code.BINARY_TENSOR, BINARY_TENSOR)
     if not tensor.keys() <= TENSOR_FIELDS:
         raise UnfitError(Code.UNKNOWN_FIELD, f"the fields are {listing(TENSOR_FIELDS)}")
-    for field in ("shape", "datatype", "data"):
-        if field not in tensor:
-            raise UnfitError(Code.WRONG_STRUCTURE, f"this input has no `{field}`")
     if not known_content_type(parameters, content_types):
         message = f"the content types of this input are {listing(content_types)}"
         raise UnfitError(Code.UNKNOWN_CONTENT_TYPE, message)
     table.keys += len(parameters)
-
-
-def _rows(shape: Any) -> int:
-    """The number of rows that a shape [n] or [n, 1] says."""
-    if type(shape) is list and 1 <= len(shape) <= 2 and set(map(type, shape)) == {int}:
-        rows: int = shape[0]
-        if rows >= 1 and (len(shape) == 1 or shape[1] == 1):
-            return rows
-    raise UnfitError(Code.WRONG_SHAPE, "`shape` must be [n] or [n, 1], with n at least 1")
 
 
 def _flatten(data: list[Any], dimensions: int) -> list[Any]:

@@ -9,6 +9,8 @@ from serving.problems import Code, Problems, clip, refuse
 from serving.values import Array, UnfitError
 
 MOST_HINTS = 4
+TWICE = "this input is there twice"
+NO_ROWS = "at least one row is expected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,50 +47,47 @@ class Table:
         self.schema = schema
         self.limits = limits
         self.problems = Problems()
+        self.columns: dict[str, Array] = {}
         self.rows = 0
         """0 until the first column says it."""
+        self.shape: Sequence[int] = ()
+        """The last V2 shape that was accepted; no list is equal to a tuple."""
         self.keys = 0
         """Keys of JSON objects met so far, for `decode_json.check_keys`."""
         self.id: str | None = None
         self.outputs: tuple[str, ...] = ()
         self.timeout_us: int | None = None
-        self._columns: dict[str, Array] = {}
         self._spoilt: set[str] = set()
 
     def has(self, name: str) -> bool:
         """Whether the request has given this column already, well or badly."""
-        return name in self._columns or name in self._spoilt
-
-    def read(self, name: str, values: Sequence[Any], datatype: str | None = None) -> None:
-        """Read a column of the contract; `datatype` is what the client declared, if it did."""
-        reader = self.schema.readers[name]
-        try:
-            self._columns[name] = reader.read(values, datatype or reader.datatype)
-        except UnfitError as unfit:
-            self.spoil(name, unfit.code, unfit.message)
+        return name in self.columns or name in self._spoilt
 
     def offer(self, name: str, values: Sequence[Any]) -> None:
         """Read what the request calls by this name, if it is a column of the contract."""
         if name not in self.schema.readers:
             self.unknown(name)
         elif self.has(name):
-            self.spoil(name, Code.DUPLICATE_INPUT, "this input is there twice")
+            self.spoil(name, Code.DUPLICATE_INPUT, TWICE)
         elif not values:
-            self.spoil(name, Code.WRONG_SHAPE, "at least one row is expected")
+            self.spoil(name, Code.WRONG_SHAPE, NO_ROWS)
         elif not self.agree(len(values)):
-            self.disagree(name)
+            self.spoil(name, Code.WRONG_SHAPE, self.disagreement)
         else:
             self.read(name, values)
+
+    def read(self, name: str, values: Sequence[Any]) -> None:
+        """Read a column of the contract from values that have no declared datatype."""
+        reader = self.schema.readers[name]
+        try:
+            self.columns[name] = reader.read(values, reader.datatype)
+        except UnfitError as unfit:
+            self.spoil(name, unfit.code, unfit.message)
 
     def spoil(self, name: str, code: Code, message: str) -> None:
         """Note what is wrong with a column that the request does give."""
         self._spoilt.add(name)
         self.problems.add(name, code, message)
-
-    def disagree(self, name: str) -> None:
-        """Note a column of another length than the first one."""
-        message = f"the inputs before this one have {self.rows} rows"
-        self.spoil(name, Code.WRONG_SHAPE, message)
 
     def unknown(self, name: str) -> None:
         """Note an input that the contract does not have."""
@@ -100,28 +99,28 @@ class Table:
         """Take the number of rows from the first column; the others must have as many."""
         if not self.rows:
             if rows > self.limits.max_rows:
-                raise refuse(
-                    413,
-                    Code.TOO_MANY_ROWS,
-                    f"one request may have {self.limits.max_rows} rows; send several requests",
-                )
+                message = f"one request may have {self.limits.max_rows} rows; send several"
+                raise refuse(413, Code.TOO_MANY_ROWS, message)
             self.rows = rows
         return rows == self.rows
 
+    @property
+    def disagreement(self) -> str:
+        """What to say of a column of another length."""
+        return f"the inputs before this one have {self.rows} rows"
+
     def request(self) -> Request:
         """The whole request, or the refusal that lists its problems."""
-        columns = self._columns
-        if len(columns) < len(self.schema.names):
+        if len(self.columns) < len(self.schema.names):
             self._fill()
         if not self.rows and not self.problems.count:
-            self.problems.add(None, Code.WRONG_SHAPE, "at least one row is expected")
+            self.problems.add(None, Code.WRONG_SHAPE, NO_ROWS)
         if self.problems.count:
             raise self.problems.refusal()
-        whole = {name: columns[name] for name in self.schema.names}
-        missing, unknown = self.schema.observe(whole, self.rows)
-        return Request(
-            whole, self.rows, missing, unknown, self.id, self.outputs or None, self.timeout_us
-        )
+        columns = {name: self.columns[name] for name in self.schema.names}
+        missing, unknown = self.schema.observe(columns, self.rows)
+        outputs = self.outputs or None
+        return Request(columns, self.rows, missing, unknown, self.id, outputs, self.timeout_us)
 
     def _fill(self) -> None:
         """A nullable column that is left out is null in every row."""

@@ -60,12 +60,15 @@ class ValueReader:
         """Read at least one row; raises UnfitError."""
         if datatype != self.datatype:
             raise UnfitError(Code.WRONG_DATATYPE, f"the datatype of this input is {self.datatype}")
+        if len(values) == 1:
+            (value,) = values
+            if type(value) is not self._kind or self._convert is not None:
+                value = self._value(value)
+            array = np.empty(1, self._dtype)  # twice as fast as np.array
+            array[0] = value
+            return array
         if self._convert is not None or not self._kinds.issuperset(map(type, values)):
             values = each(values, self._value)
-        if len(values) == 1:  # twice as fast as np.array
-            array = np.empty(1, self._dtype)
-            array[0] = values[0]
-            return array
         return np.array(values, self._dtype)
 
     def _value(self, value: Any) -> Any:
