@@ -87,7 +87,7 @@ def _lead(metric: Metric, answers: Answers | None) -> float | None:
 
 
 def calibration(answers: Answers) -> Calibration | None:
-    """How far probabilities are from frequencies: of two classes the second's, else the answer's."""
+    """How far probabilities are from frequencies: two classes' second, else the answer's."""
     probability = answers.probability
     if probability is None:
         return None

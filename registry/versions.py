@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import mlflow
@@ -9,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from registry import ledger
 from registry.artifact import Artifact
 from registry.errors import RegistryError
 from registry.store import explain
@@ -18,6 +20,11 @@ CHAMPION = "champion"
 DIGEST = "assay.digest"
 VERDICT = "assay.verdict"
 EVIDENCE = "assay.evidence"
+SCORE = "assay.score"
+PROMOTE = "promote"  # the tag that a person sets to `true` in the MLflow UI
+
+# MLflow's answers for something that is not there.
+ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Version:
     description: str
     aliases: tuple[str, ...]
     tags: dict[str, str]
-    created_ms: int
+    created: datetime
 
     def __str__(self) -> str:
         return f"{self.name} version {self.number}"
@@ -41,6 +48,11 @@ class Version:
     def model_uri(self) -> str:
         """What MLflow loads and downloads."""
         return f"models:/{self.name}/{self.number}"
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody asked for its promotion in the MLflow UI."""
+        return self.tags.get(PROMOTE, "").strip().lower() == "true"
 
     @classmethod
     def of(cls, entity: ModelVersion) -> "Version":
@@ -54,7 +66,7 @@ class Version:
             description=entity.description or "",
             aliases=tuple(sorted(entity.aliases)),
             tags=tags,
-            created_ms=int(entity.creation_timestamp),
+            created=datetime.fromtimestamp(entity.creation_timestamp / 1000, UTC),
         )
 
 
@@ -63,11 +75,7 @@ def register(client: MlflowClient, name: str, model_id: str, run_id: str, descri
     with tempfile.TemporaryDirectory() as folder:
         path = mlflow.artifacts.download_artifacts(f"models:/{model_id}", dst_path=folder)
         digest = Artifact(Path(path)).digest()
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
+    ledger.create_model(client, name)
     created = client.create_model_version(
         name,
         source=f"models:/{model_id}",
@@ -89,13 +97,49 @@ def resolve(
             return Version.of(client.get_model_version(name, str(version)))
         return Version.of(client.get_model_version_by_alias(name, alias))
     except MlflowException as error:
-        if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+        if error.error_code not in ABSENT:
             raise
+        ledger.Ledger(client, name)  # says so when it is the model that does not exist
         if version is not None:
-            raise RegistryError(f"{name!r} has no version {version}") from error
-        raise RegistryError(
-            f"{name!r} has no @{alias}; promote a version first: python -m registry promote {name}"
-        ) from error
+            raise RegistryError(
+                f"{name!r} has no version {version}; see: python -m registry show {name}"
+            ) from error
+        raise RegistryError(f"{name!r} has no @{alias}; {_next_step(name, alias)}") from error
+
+
+def number_under(client: MlflowClient, name: str, alias: str) -> int | None:
+    """The number of the version under an alias."""
+    number = client.get_registered_model(name).aliases.get(alias)
+    return None if number is None else int(number)
+
+
+def exists(client: MlflowClient, name: str, number: int) -> bool:
+    """Whether the version was not deleted."""
+    try:
+        client.get_model_version(name, str(number))
+    except MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise
+        return False
+    return True
+
+
+def every(client: MlflowClient, name: str | None = None) -> list[Version]:
+    """All versions, of one model or of all, newest first."""
+    found: list[Version] = []
+    token = None
+    while True:
+        page = client.search_model_versions(f"name='{name}'" if name else None, page_token=token)
+        found += [Version.of(entity) for entity in page]
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda version: (version.name, -version.number))
+
+
+def _next_step(name: str, alias: str) -> str:
+    if alias == CANDIDATE:
+        return f"train one: python -m experiments train {name}"
+    return f"promote a version first: python -m registry promote {name}"
 
 
 def download(client: MlflowClient, version: Version, folder: Path) -> Artifact:
