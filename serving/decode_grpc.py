@@ -107,7 +107,7 @@ def _typed(datatype: str, contents: Any) -> list[Any]:
         raise UnfitError(Code.WRONG_DATATYPE, f"the values of {datatype} belong in `{field}`")
     values = list(fields[0][1])
     if datatype == "BYTES":
-        return each(values, _text)
+        return _texts(values)
     return _nan_to_null(values) if datatype in {"FP32", "FP64"} else values
 
 
@@ -115,7 +115,7 @@ def _raw(datatype: str, tensor: Any, raw: bytes) -> list[Any]:
     if tensor.HasField("contents") and tensor.contents.ListFields():
         raise UnfitError(Code.WRONG_STRUCTURE, "this input has both typed and raw contents")
     if datatype == "BYTES":
-        return each(_split(raw), _text)
+        return _texts(_split(raw))
     layout = RAW.get(datatype)
     if layout is None:
         raise UnfitError(Code.WRONG_DATATYPE, "raw contents have no such datatype")
@@ -134,17 +134,23 @@ def _raw(datatype: str, tensor: Any, raw: bytes) -> list[Any]:
 def _split(raw: bytes) -> list[bytes]:
     """Elements that each have their length in front, four bytes little-endian."""
     elements = []
-    start = 0
-    while start < len(raw):
-        if start + LENGTH.size > len(raw):
+    position, size = 0, len(raw)
+    while position < size:
+        start = position + LENGTH.size
+        if start > size:
             raise UnfitError(Code.WRONG_SHAPE, "raw contents end within a length")
-        (length,) = LENGTH.unpack_from(raw, start)
-        start += LENGTH.size
-        if start + length > len(raw):
+        position = start + LENGTH.unpack_from(raw, start - LENGTH.size)[0]
+        if position > size:
             raise UnfitError(Code.WRONG_SHAPE, "raw contents end within an element")
-        elements.append(raw[start : start + length])
-        start += length
+        elements.append(raw[start:position])
     return elements
+
+
+def _texts(elements: list[bytes]) -> list[str]:
+    try:
+        return [element.decode() for element in elements]
+    except UnicodeDecodeError:
+        return each(elements, _text)  # says which one
 
 
 def _text(element: bytes) -> str:
