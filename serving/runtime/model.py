@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 
 from mlserver import MLModel, ModelSettings
@@ -50,12 +51,14 @@ class AssayRuntime(MLModel):
             extra = Extra.model_validate(self.settings.parameters.extra or {})
             self._plane = await asyncio.to_thread(Plane.load, Bundle(folder), extra)
         except Exception as error:
-            # MLServer would stop and exit with 0; nobody would restart it, or know why.
             if isinstance(error, ServingError):
                 logger.error("%s", error)  # noqa: TRY400 - the message says it all
             else:
                 logger.exception("the bundle at %s does not load", folder)
-            raise SystemExit(1) from error
+            # MLServer would stop, and exit with 0. Nothing was served yet, so nothing is lost, and
+            # the message stays the last one in the log.
+            logging.shutdown()
+            os._exit(1)
         REGISTRY.register(StatisticsCollector(self.plane.statistics))
         manifest = self.plane.manifest
         logger.info(

@@ -25,6 +25,7 @@ from opentelemetry.util.http import ExcludeList
 from serving.bundle import MODEL_SETTINGS
 from serving.runtime.app import furnish
 from serving.runtime.body import Message, Receive
+from serving.runtime.drain import refuse_new_connections
 from serving.runtime.grpc import AssayServicer
 from serving.runtime.metrics import ModelMetrics, RestMetrics
 from serving.runtime.model import AssayRuntime
@@ -33,6 +34,7 @@ from serving.runtime.rest import App, Door, Send
 # Longer than load balancers keep idle connections (60 s mostly): a server that closes first
 # loses the request that was just being sent.
 KEEP_ALIVE_SECONDS = 75
+ACCEPT_SECONDS = 0.1  # for connections that wait to be accepted, a hundred times what one takes
 
 
 class BundleRepository(ModelRepository):
@@ -87,6 +89,13 @@ class RestServer(mlserver.rest.server.RESTServer):
     async def delete_custom_handlers(self, model: MLModel) -> MLModel:
         """Nothing to take back: the process ends with its model."""
         return model
+
+    async def stop(self, sig: int | None = None) -> None:
+        """Keep new connections out, accept those that are already open, then let uvicorn finish."""
+        listeners = [each for server in self._server.servers for each in server.sockets]
+        refuse_new_connections(each.fileno() for each in listeners)
+        await asyncio.sleep(ACCEPT_SECONDS)
+        await super().stop(sig)
 
     def _get_config(self) -> uvicorn.Config:
         config: uvicorn.Config = super()._get_config()

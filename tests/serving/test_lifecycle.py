@@ -1,4 +1,4 @@
-"""A server is ready only when proven, says who it is everywhere, and stops without losing a request."""
+"""A server is ready only when proven, says who it is, and stops without losing a request."""
 
 import concurrent.futures
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from serving.bundle import MODEL, MODEL_SETTINGS, Bundle, write_json
@@ -132,7 +133,7 @@ def test_the_pyfunc_engine_answers_the_same(
         assert http.get("/health").json()["model"]["engine"] == "pyfunc"
         answers = _client(http, income_bundle).infer(golden.rows)
     assert answers["prediction"] == golden.outputs["prediction"]
-    assert answers["probability"] == pytest.approx(golden.outputs["probability"], abs=1e-9)
+    np.testing.assert_allclose(answers["probability"], golden.outputs["probability"], atol=1e-9)
 
 
 @pytest.mark.parametrize("damage", ["file", "golden"])
@@ -218,3 +219,41 @@ def test_sigterm_loses_no_accepted_request(income_bundle: Bundle, tmp_path: Path
         assert server.process.wait(20) == 0
     assert [lost for _, lost in results if lost] == []
     assert all(answered > 10 for answered, _ in results)
+
+
+def test_a_request_that_outwaits_its_deadline_is_refused(income_pyfunc_server: Serving) -> None:
+    """Two requests keep the slow engine busy; the third has said how long it waits."""
+    contract = income_pyfunc_server.contract
+    rows = income_pyfunc_server.bundle.artifact.golden.rows
+    large = v2_request(contract, (rows * 60)[:6000])
+    hurried = {**v2_request(contract, rows[:1]), "parameters": {"timeout": 1000}}
+    url = f"{income_pyfunc_server.rest}/v2/models/income/infer"
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        busy = [pool.submit(httpx.post, url, json=large, timeout=60) for _ in range(2)]
+        statuses = set()
+        while not all(each.done() for each in busy):
+            answer = httpx.post(url, json=hurried, timeout=60)
+            statuses.add(answer.status_code)
+            if answer.status_code == 504:
+                assert answer.json()["problems"][0]["code"] == "deadline_exceeded"
+        assert [each.result().status_code for each in busy] == [200, 200]
+    assert 504 in statuses
+    assert statuses <= {200, 504}
+
+
+def test_overflow_is_refused_at_once_and_says_when_to_come_back(
+    income_pyfunc_bundle: Bundle, tmp_path: Path
+) -> None:
+    bundle = _copy(income_pyfunc_bundle, tmp_path, max_waiting=2)
+    golden = bundle.artifact.golden
+    document = v2_request(bundle.artifact.contract, golden.rows[:50])
+    with running(bundle.folder) as server, concurrent.futures.ThreadPoolExecutor(12) as pool:
+        url = f"{server.rest}/v2/models/income/infer"
+        answers = list(pool.map(lambda _: httpx.post(url, json=document, timeout=30), range(60)))
+    assert {answer.status_code for answer in answers} == {200, 503}
+    for answer in answers:
+        if answer.status_code == 503:
+            assert answer.headers["retry-after"] == "1"
+            assert answer.json()["problems"][0]["code"] == "overloaded"
+        else:
+            assert answer.json()["outputs"][0]["data"] == golden.outputs["prediction"][:50]
