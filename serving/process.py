@@ -71,8 +71,8 @@ class Server:
 
 
 def command(bundle: Path) -> list[str]:
-    """The command line of `mlserver start BUNDLE` under this Python."""
-    return [sys.executable, "-c", "from mlserver.cli import main; main()", "start", str(bundle)]
+    """The command line of a server of this bundle, as the image starts it."""
+    return [sys.executable, "-m", "serving.runtime", str(bundle)]
 
 
 def free_ports() -> Ports:

@@ -1,7 +1,7 @@
 """`python -m serving.runtime BUNDLE`: what `mlserver start BUNDLE` does, without its command line.
 
-MLServer's commands import a client that serving never uses (tritonclient, gevent, aiohttp): 0.4 s and
-15 MB at every start, and 50 MB of an image.
+MLServer's commands import a client that serving never uses (tritonclient, gevent, aiohttp), at a
+price in start-up time, memory and image size.
 """
 
 import asyncio

@@ -44,7 +44,9 @@ class Serving:
 def packed(store: Store, folder: Path, *options: str) -> Bundle:
     """The bundle of the store's first version."""
     output = folder / store.name
-    done = store.run("serving", "bundle", store.name, "--version", "1", "--output", str(output), *options)
+    done = store.run(
+        "serving", "bundle", store.name, "--version", "1", "--output", str(output), *options
+    )
     assert done.returncode == 0, done.stderr
     return Bundle(output)
 

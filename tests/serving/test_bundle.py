@@ -63,9 +63,7 @@ def test_a_bundle_replaces_an_older_one_and_nothing_else(
             "'income' has no version 7",
             id="no-version",
         ),
-        pytest.param(
-            ["bundle", "nobody", "--output", "new"], "'nobody'", id="no-model"
-        ),
+        pytest.param(["bundle", "nobody", "--output", "new"], "'nobody'", id="no-model"),
         pytest.param(["start", "nowhere"], "nowhere is not a bundle", id="start-no-bundle"),
         pytest.param(["ask", "nowhere"], "nowhere is not a bundle", id="ask-no-bundle"),
     ],
