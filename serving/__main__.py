@@ -1,4 +1,4 @@
-"""`python -m serving`: bundle a version, serve it, ask it."""
+"""`python -m serving`: bundle a version, serve it, ask it, put it into an image."""
 
 import argparse
 import json
@@ -6,9 +6,14 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serving.errors import ServingError
 from serving.process import Ports, command
+
+if TYPE_CHECKING:
+    from serving.ask import Asked
+    from serving.image import Image
 
 
 def bundle(options: argparse.Namespace) -> int:
@@ -44,7 +49,51 @@ def ask(options: argparse.Namespace) -> int:
     from serving.ask import ask as ask_bundle
     from serving.bundle import Bundle
 
-    asked = ask_bundle(Bundle(options.folder), options.rows)
+    _show(ask_bundle(Bundle(options.folder), options.rows))
+    print("The server is stopped. Next:")
+    print(f"  python -m serving start {options.folder}    # serve it, then POST to /predict")
+    print("  make ui                                     # compare the runs behind it")
+    return 0
+
+
+def image(options: argparse.Namespace) -> int:
+    """Build the image of a version."""
+    built = _build(options)
+    print(f"{built.tag}  {built.size_bytes / 1e6:.0f} MB  {built.id}")
+    print(f"  what is inside: {built.sbom}, also kept with the version's run")
+    print(f"next: python -m serving serve-image {options.name} --version {_number(built)}")
+    return 0
+
+
+def serve_image(options: argparse.Namespace) -> int:
+    """Serve a version's image inside production's limits, and ask it."""
+    from serving.ask import ask_server
+    from serving.container import CPUS, MEMORY, engine, running
+
+    built = _build(options)
+    ports = Ports(options.http_port, options.grpc_port, options.metrics_port)
+    with running(built.tag, ports) as container:
+        print(f"{built.tag}: {CPUS} CPU, {MEMORY}, ready after {container.start_seconds:.1f} s")
+        _show(ask_server(built.bundle, 8, container.rest, container.grpc))
+        print(f"Serving on {container.rest} and {container.grpc} (Ctrl-C stops it)", flush=True)
+        engine("wait", container.id)
+    return 1  # it ended by itself
+
+
+def _build(options: argparse.Namespace) -> "Image":
+    from registry import store, versions
+    from serving.image import build
+
+    client = store.connect()
+    version = versions.resolve(client, options.name, options.version)
+    return build(client, version, options.wheels, options.engine)
+
+
+def _number(built: "Image") -> int:
+    return built.bundle.manifest.version
+
+
+def _show(asked: "Asked") -> None:
     contract_columns = list(asked.rows[0])[:3]
     print(f"{asked.model}, asked for {len(asked.rows)} held-out rows at {asked.url}:")
     header = [*contract_columns, "true", *asked.answers]
@@ -56,10 +105,6 @@ def ask(options: argparse.Namespace) -> int:
     ]
     for line in [header, *table]:
         print("  ".join(f"{_shown(cell):>14}" for cell in line))
-    print("The server is stopped. Next:")
-    print(f"  python -m serving start {options.folder}    # serve it, then POST to /predict")
-    print("  make ui                                     # compare the runs behind it")
-    return 0
 
 
 def _shown(cell: object) -> str:
@@ -104,20 +149,14 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     verb = verbs.add_parser("bundle", help="write a folder that `mlserver start` serves")
-    verb.add_argument("name", help="a registered model")
-    verb.add_argument("--version", type=int, help="a version; the champion without it")
+    _add_version(verb)
     verb.add_argument("--output", type=Path, required=True, metavar="DIR")
-    verb.add_argument(
-        "--engine", choices=("onnx", "pyfunc"), help="overrule the version's evidence"
-    )
     verb.set_defaults(run=bundle)
 
     verb = verbs.add_parser("start", help="serve a bundle until it is told to stop")
     verb.add_argument("folder", type=Path, metavar="BUNDLE")
     verb.add_argument("--host", default="127.0.0.1")
-    verb.add_argument("--http-port", type=int, default=8080)
-    verb.add_argument("--grpc-port", type=int, default=8081)
-    verb.add_argument("--metrics-port", type=int, default=8082)
+    _add_ports(verb)
     verb.set_defaults(run=start)
 
     verb = verbs.add_parser(
@@ -126,6 +165,15 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("folder", type=Path, metavar="BUNDLE")
     verb.add_argument("--rows", type=int, default=8)
     verb.set_defaults(run=ask)
+
+    verb = verbs.add_parser("image", help="build the image of a version")
+    _add_image(verb)
+    verb.set_defaults(run=image)
+
+    verb = verbs.add_parser("serve-image", help="serve a version's image in its limits, and ask it")
+    _add_image(verb)
+    _add_ports(verb)
+    verb.set_defaults(run=serve_image)
 
     verb = verbs.add_parser("probe", help="start a bundle, measure it on every way in, stop it")
     verb.add_argument("folder", type=Path, metavar="BUNDLE")
@@ -137,6 +185,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.set_defaults(run=probe)
     return parser
+
+
+def _add_image(verb: argparse.ArgumentParser) -> None:
+    _add_version(verb)
+    verb.add_argument("--wheels", type=Path, metavar="DIR", help="install from these; no network")
+
+
+def _add_version(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("name", help="a registered model")
+    verb.add_argument("--version", type=int, help="a version; the champion without it")
+    verb.add_argument(
+        "--engine", choices=("onnx", "pyfunc"), help="overrule the version's evidence"
+    )
+
+
+def _add_ports(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--http-port", type=int, default=8080)
+    verb.add_argument("--grpc-port", type=int, default=8081)
+    verb.add_argument("--metrics-port", type=int, default=8082)
 
 
 if __name__ == "__main__":

@@ -25,13 +25,19 @@ class Asked:
 
 def ask(bundle: Bundle, count: int) -> Asked:
     """Ask for the first `count` golden rows over REST and gRPC; the server is gone afterwards."""
+    with running(bundle.folder) as server:
+        return ask_server(bundle, count, server.rest, server.grpc)
+
+
+def ask_server(bundle: Bundle, count: int, rest: str, grpc: str) -> Asked:
+    """Ask a server of this bundle that runs already."""
     golden = bundle.artifact.golden
     rows = golden.rows[:count]
     contract = bundle.artifact.contract
-    with running(bundle.folder) as server, httpx.Client(base_url=server.rest) as http:
+    with httpx.Client(base_url=rest) as http:
         clients: list[Client] = [
             RestClient(http, bundle.manifest.model_name, contract),
-            GrpcClient(server.grpc, bundle.manifest.model_name, contract),
+            GrpcClient(grpc, bundle.manifest.model_name, contract),
         ]
         answers = {client.name: client.infer(rows)["prediction"] for client in clients}
         model = http.get("/health").json()["model"]
@@ -39,6 +45,6 @@ def ask(bundle: Bundle, count: int) -> Asked:
         rows=rows,
         actual=golden.actual[:count],
         answers=answers,
-        url=server.rest,
+        url=rest,
         model=f"{model['name']} version {model['version']}, {model['engine']} engine",
     )
