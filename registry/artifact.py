@@ -5,6 +5,7 @@ golden rows and the identity that every response repeats.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -113,6 +114,12 @@ class Artifact:
     def parity(self) -> Parity:
         """What training measured about the compiled graph."""
         return Parity.model_validate_json(self.path(PARITY).read_bytes())
+
+    @property
+    def mlflow_version(self) -> str:
+        """The MLflow that wrote the model, read without a YAML parser: images have none."""
+        found = re.search(r"^mlflow_version: *(\S+)", (self.folder / "MLmodel").read_text(), re.M)
+        return found[1] if found else ""
 
     def files(self) -> Mapping[str, str]:
         """The sha256 of every file of the model, by path."""

@@ -18,6 +18,7 @@ class Code(StrEnum):
     """What can be wrong with a request. docs/protocol.md explains each one."""
 
     # The body
+    MALFORMED_HTTP = "malformed_http"
     EMPTY_BODY = "empty_body"
     MALFORMED_COMPRESSION = "malformed_compression"
     MALFORMED_JSON = "malformed_json"

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import mlserver
 from fastapi import FastAPI
 from mlserver.errors import MLServerError
 from starlette.exceptions import HTTPException
@@ -49,14 +48,20 @@ def furnish(app: FastAPI, runtime: AssayRuntime) -> None:
         return PlainTextResponse("\n", status_code=200 if runtime.ready else 503)
 
     async def version(_: Request) -> Response:
-        return PlainTextResponse(mlserver.__version__)
+        # As MLflow's own scoring server says it: the version of MLflow.
+        return PlainTextResponse(runtime.plane.bundle.artifact.mlflow_version)
 
     app.add_route("/health", health, methods=["GET"])
     app.add_route("/ping", ping, methods=["GET"])
     app.add_route("/version", version, methods=["GET"])
+    app.add_exception_handler(Refusal, _on_refusal)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(MLServerError, _on_mlserver_error)
     app.add_exception_handler(Exception, _on_exception)
+
+
+async def _on_refusal(_: Request, refusal: Any) -> Response:
+    return _refused(refusal)
 
 
 async def _on_http_exception(_: Request, error: Any) -> Response:

@@ -27,6 +27,7 @@ from serving.runtime.app import furnish
 from serving.runtime.body import Message, Receive
 from serving.runtime.drain import refuse_new_connections
 from serving.runtime.grpc import AssayServicer
+from serving.runtime.http import HttpProtocol
 from serving.runtime.metrics import ModelMetrics, RestMetrics
 from serving.runtime.model import AssayRuntime
 from serving.runtime.rest import App, Door, Send
@@ -102,6 +103,7 @@ class RestServer(mlserver.rest.server.RESTServer):
         config.app = self._enter
         config.interface = "asgi3"  # uvicorn takes a bound method for ASGI 2
         config.proxy_headers = False  # nobody reads the client's address
+        config.http = HttpProtocol
         config.lifespan = "off"  # neither app has anything to start
         config.timeout_keep_alive = KEEP_ALIVE_SECONDS
         return config
