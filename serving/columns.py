@@ -23,13 +23,15 @@ from serving.numeric import FloatReader, IntegerReader
 from serving.values import Array, ValueReader, parse_base64, parse_datetime
 
 OBJECT = np.dtype(object)
+JSON_TEXT = "pd_json"
+"""What MLServer's pandas codec calls a column with nulls: each element is JSON text."""
 # What MLServer's codecs and their users declare for the tensors of a column.
 CONTENT_TYPES: Mapping[str, frozenset[str]] = {
-    "string": frozenset({"str", "np"}),
-    "datetime": frozenset({"datetime", "str", "np"}),
-    "binary": frozenset({"base64"}),
+    "string": frozenset({"str", "np", JSON_TEXT}),
+    "datetime": frozenset({"datetime", "str", "np", JSON_TEXT}),
+    "binary": frozenset({"base64", JSON_TEXT}),
 }
-NUMPY = frozenset({"np"})
+NUMBERS = frozenset({"np", JSON_TEXT})
 
 
 class Reader(Protocol):
@@ -67,7 +69,7 @@ class Schema:
         self.names = tuple(column.name for column in columns)
         self.readers = {column.name: reader(column) for column in columns}
         self.required = frozenset(column.name for column in columns if not column.nullable)
-        self.content_types = {c.name: CONTENT_TYPES.get(c.type, NUMPY) for c in columns}
+        self.content_types = {c.name: CONTENT_TYPES.get(c.type, NUMBERS) for c in columns}
         self.outputs = frozenset(output.name for output in contract.outputs)
         single = len(columns) == 1 and columns[0].type == "string"
         self.text = self.names[0] if single else None

@@ -65,7 +65,7 @@ def _read_outputs(outputs: Any, table: Table) -> None:
             table.problems.add(None, Code.WRONG_STRUCTURE, message)
             continue
         table.keys += len(output)
-        parameters = output.get("parameters") or {}
+        parameters = {} if output.get("parameters") is None else output["parameters"]
         if type(parameters) is not dict or not UNSUPPORTED.isdisjoint(parameters):
             message = "this output comes as it is: no classification, no shared memory"
             table.problems.add(name, Code.WRONG_PARAMETER, message)

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from serving.columns import JSON_TEXT
 from serving.decode_head import known_content_type, listing, read_head
 from serving.decode_json import BINARY_TENSOR, check_keys, parse
 from serving.decode_rows import read_rows
@@ -17,8 +18,6 @@ from serving.values import UnfitError, each, wrong_type
 
 ROWS = "rows"
 """The input whose elements are whole rows as JSON, unless the model has a column of that name."""
-JSON_TEXT = "pd_json"
-"""What MLServer's pandas codec calls a column with nulls: each element is JSON text."""
 ROWS_CONTENT_TYPES = frozenset({"str", "np", JSON_TEXT})
 TENSOR_FIELDS = frozenset({"name", "shape", "datatype", "data", "parameters"})
 BINARY_PARAMETERS = frozenset({"binary_data_size", "shared_memory_region"})
@@ -59,7 +58,7 @@ def _read_tensor(tensor: Any, table: Table) -> None:
         return
     try:
         datatype, values = _contents(tensor, table.schema.content_types[name], table)
-        if len(tensor) != 4 and _is_json_text(tensor):
+        if len(tensor) != 4 and _is_json_text(tensor, datatype):
             datatype, values = reader.datatype, each(values, _loads)
         table.columns[name] = reader.read(values, datatype)
     except UnfitError as unfit:
@@ -108,6 +107,7 @@ def _contents(
     try:
         shape, datatype, data = tensor["shape"], tensor["datatype"], tensor["data"]
     except KeyError as field:
+        _check_fields(tensor, content_types, table)
         raise UnfitError(Code.WRONG_STRUCTURE, f"this input has no `{field.args[0]}`") from None
     # Tensors of one request mostly have the same shape. [true] and [1.0] are equal to [1], too.
     if shape != table.shape or type(shape[0]) is not int or type(shape[-1]) is not int:
@@ -141,7 +141,9 @@ def _wrong_data(data: Any) -> UnfitError:
 
 def _check_fields(tensor: Mapping[str, Any], content_types: Set[str], table: Table) -> None:
     """Look at a tensor that has more than, or not all of, the four fields of a plain one."""
-    parameters = tensor.get("parameters") or {}
+    parameters = tensor.get("parameters")
+    if parameters is None:
+        parameters = {}
     if type(parameters) is not dict:
         raise UnfitError(Code.WRONG_STRUCTURE, "`parameters` must be an object")
     if not BINARY_PARAMETERS.isdisjoint(parameters):
@@ -161,9 +163,13 @@ def _flatten(data: list[Any], dimensions: int) -> list[Any]:
     return [row[0] for row in data]
 
 
-def _is_json_text(tensor: Mapping[str, Any]) -> bool:
-    parameters = tensor.get("parameters")
-    return parameters is not None and parameters.get("content_type") == JSON_TEXT
+def _is_json_text(tensor: Mapping[str, Any], datatype: str) -> bool:
+    parameters = tensor["parameters"] or {}
+    if parameters.get("content_type") != JSON_TEXT:
+        return False
+    if datatype != "BYTES":
+        raise UnfitError(Code.WRONG_DATATYPE, f"{JSON_TEXT} has the datatype BYTES")
+    return True
 
 
 def _loads(text: Any) -> Any:

@@ -76,6 +76,7 @@ class FloatReader:
     def __init__(self, column: Column) -> None:
         self.datatype = column.datatype
         self._own = FORMS[self.datatype]
+        self._plain = FP64 if self._own is FP64 else None
         self._nullable = column.nullable
         self._kinds = NUMBERS | {NoneType} if column.nullable else NUMBERS
         self._dtype = np.dtype(self._own.dtype)
@@ -86,8 +87,8 @@ class FloatReader:
         form = _form(datatype, self.datatype)
         if len(values) == 1:
             (value,) = values
-            # Most requests are this one; everything else may take its time.
-            if type(value) is not float or form is not FP64 or not abs(value) <= self._limit:
+            # The usual case. Whatever is not clearly it may take its time.
+            if form is not self._plain or type(value) is not float or abs(value) > self._limit:
                 value = self._value(value, form)
             array: Array = np.empty(1, self._dtype)
             array[0] = value

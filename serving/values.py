@@ -20,6 +20,7 @@ ISO_8601 = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6}0*)?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII
 )
 JSON_NAMES = {
+    NoneType: "null",
     bool: "a boolean",
     int: "a number",
     float: "a number",
