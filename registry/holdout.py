@@ -86,5 +86,5 @@ def answers(document: Mapping[str, Any], actual: "pd.Series[Any]", contract: Con
 
 
 def classes(contract: Contract) -> tuple[Any, ...]:
-    """A classifier's classes in the order of its probabilities."""
-    return next(output.classes or () for output in contract.outputs if output.classes)
+    """A classifier's classes in the order of its probabilities; none for regression."""
+    return next((output.classes for output in contract.outputs if output.classes), ())

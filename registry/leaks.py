@@ -11,6 +11,7 @@ from registry.metrics import Codes, Floats
 
 MOST_BINS = 64
 ROWS_A_BIN = 5  # fewer, and a bin's mean or majority says little about rows it has not seen
+LEAST_ROWS = 50
 SEED = 2026
 
 
@@ -18,8 +19,17 @@ def strength(column: "pd.Series[Any]", actual: Floats | Codes, *, regression: bo
     """The share of what is to be known that the column alone tells about unseen rows, up to 1.
 
     For regression the share of the variance of the target's ranks, for classes the share of the
-    majority answer's errors. Learned on one half of the rows and measured on the other, both ways.
+    majority answer's errors. Learned on one half of the rows and measured on the other, both ways;
+    over all rows, and over those where the column is not null, whichever is more.
     """
+    told = _told(column, actual, regression=regression)
+    known = column.notna().to_numpy()
+    if known.all() or known.sum() < LEAST_ROWS:
+        return told
+    return max(told, _told(column[known], actual[known], regression=regression))
+
+
+def _told(column: "pd.Series[Any]", actual: Floats | Codes, *, regression: bool) -> float:
     rows = len(actual)
     half = np.random.default_rng(SEED).permutation(rows) < rows // 2
     # Codes begin at -1 where a class is unknown to the model.

@@ -1,6 +1,7 @@
 """What a version must show before it may become champion, read from YAML."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,8 @@ class Policy(_Closed):
 
     def digest(self) -> str:
         """The sha256 of what it asks, whatever its comments and layout."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        meaning = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(meaning.encode()).hexdigest()
 
 
 def read(name_or_path: str = DEFAULT) -> Policy:

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import skops.io
 
 from registry.artifact import Artifact
 from registry.contract import Column, Contract
@@ -20,6 +19,8 @@ CODE = "code"
 
 def score(folder: Path, rows: Path, answers: Path) -> None:
     """Write `{"prediction": [...], "probability": [[...]]}`; the latter for classifiers."""
+    import skops.io
+
     sys.path.insert(0, str(folder / CODE))
     pipeline = skops.io.load(
         folder / MODEL, trusted=skops.io.get_untrusted_types(file=folder / MODEL)

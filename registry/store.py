@@ -6,10 +6,12 @@ import mlflow
 import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from registry.errors import RegistryError
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+FAILURES = (MlflowException, SQLAlchemyError, requests.RequestException, OSError)
 SECONDS_TO_ANSWER = 10  # MLflow itself would try a dead server again for minutes
 
 

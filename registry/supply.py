@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import skops.io
 import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -40,6 +39,8 @@ def _format(folder: Path) -> str:
 
 
 def _types(model: Path) -> tuple[str, ...]:
+    import skops.io  # with scikit-learn, a second that commands which measure nothing need not wait
+
     return tuple(sorted(skops.io.get_untrusted_types(file=model))) if model.exists() else ()
 
 

@@ -157,8 +157,15 @@ def compared(found: Comparison) -> Iterator[str]:
         yield f"breaks clients of version {first.number}: {change}"
 
 
-def chain(found: Chain) -> Iterator[str]:
-    """From commit to evidence, one step a line."""
+def chains(found: Sequence[Chain]) -> Iterator[str]:
+    """From commit to evidence, one step a line and an empty line between versions."""
+    for number, each in enumerate(found):
+        if number:
+            yield ""
+        yield from _chain(each)
+
+
+def _chain(found: Chain) -> Iterator[str]:
     version, identity = found.version, found.identity
     dirty = " with changes that are not committed" if identity.git_dirty else ""
     yield from table(
