@@ -5,6 +5,7 @@ price in start-up time, memory and image size.
 """
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from serving.runtime import BundleRepository
 
 async def serve(folder: Path) -> None:
     """Serve one bundle until a signal says stop."""
-    settings = Settings.parse_file(folder / SETTINGS)
+    settings = Settings(**json.loads((folder / SETTINGS).read_bytes()))
     settings.model_repository_root = str(folder)
     server = MLServer(settings)
     await server.start(await BundleRepository(str(folder)).list())

@@ -12,6 +12,7 @@ from serving.problems import Code, refuse
 
 HEAD_BYTES = 64 * 1024  # request line and headers; common proxies stop at 8 to 64 KB
 HEAD_SECONDS = 30.0
+LINGER_SECONDS = 0.5  # for a refused client to read why
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -19,6 +20,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _head_complete = False
+    _refused = False
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -33,10 +35,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless a head has grown too large."""
+        if self._refused:
+            return
         if not self._head_complete:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_complete or self.transport.is_closing():
+        if self._head_complete or self._refused:
             return
         if self._head_bytes > HEAD_BYTES:
             self.send_400_response(f"the request's head is larger than {HEAD_BYTES} bytes")
@@ -63,12 +67,15 @@ class HttpProtocol(HttpToolsProtocol):
             b"content-length: %d\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head % len(body) + body)
-        self.transport.close()
+        # Closing now would reset the connection under the answer if the client is still sending.
+        self._refused = True
+        self.transport.write_eof()
+        self._stop_timer()
+        self._head_timer = self.loop.call_later(LINGER_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         self._head_timer = None
-        if not self.transport.is_closing():
-            self.transport.close()
+        self.transport.close()
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
