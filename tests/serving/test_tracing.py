@@ -1,4 +1,4 @@
-"""Tracing goes on through the door: a real OTLP collector receives the spans of answered requests."""
+"""Tracing goes on through the door: a real OTLP collector gets the spans of what was answered."""
 
 import concurrent.futures
 import time
