@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from serving.problems import Code, Refusal, refuse
+from serving.runtime import pages
 from serving.runtime.incident import incident
 from serving.runtime.model import AssayRuntime
 
@@ -54,6 +55,7 @@ def furnish(app: FastAPI, runtime: AssayRuntime) -> None:
     app.add_route("/health", health, methods=["GET"])
     app.add_route("/ping", ping, methods=["GET"])
     app.add_route("/version", version, methods=["GET"])
+    app.router.routes.extend(pages.routes(lambda: runtime.plane))
     app.add_exception_handler(Refusal, _on_refusal)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(MLServerError, _on_mlserver_error)
