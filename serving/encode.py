@@ -98,7 +98,7 @@ class _Tensor:
         self.name = output.name
         self.datatype = output.datatype
         self.width = output.shape[1:]
-        self.labels = [_label(name) for name in output.classes or ()]
+        self.labels = [label(name) for name in output.classes or ()]
         parameters: dict[str, Any] = {"content_type": "str" if output.datatype == "BYTES" else "np"}
         if output.classes is not None:
             parameters["classes"] = output.classes
@@ -144,6 +144,6 @@ class _Tensor:
         return b"".join(LENGTH.pack(len(text)) + text for text in texts)
 
 
-def _label(name: str | int | bool) -> str:
+def label(name: str | int | bool) -> str:
     """A class as a JSON key."""
     return str(name).lower() if type(name) is bool else str(name)
