@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header 
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check ui lock
+.PHONY: help demo test check ui bench lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -40,9 +40,17 @@ ui: $(READY) ## the MLflow UI on the store of this folder (PORT=5000)
 	@exec $(PY) -m mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
 
+bench: $(READY) ## compare served speed with other servers (ten minutes, a quiet machine)
+	$(PY) -m benchmarks compare
+
 lock: $(READY) ## pin requirements/*.in anew (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) requirements/develop.in --output-file requirements/develop.txt
 	for engine in onnx pyfunc; do \
 		$(LOCK) --constraints requirements/develop.txt requirements/serve-$$engine.in \
 			--output-file requirements/serve-$$engine.txt || exit; \
 	done
+	for server in stock bare; do \
+		$(LOCK) --constraints requirements/develop.txt benchmarks/requirements/$$server.in \
+			--output-file benchmarks/requirements/$$server.txt || exit; \
+	done
+	$(LOCK) $(UPGRADE) benchmarks/requirements/bentoml.in --output-file benchmarks/requirements/bentoml.txt

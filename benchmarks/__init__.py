@@ -1,0 +1,1 @@
+"""Compares servers of one registered model on one machine. Nothing imports this."""

@@ -1,0 +1,62 @@
+"""`python -m benchmarks`: compare servers of one registered model, or soak one."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError
+from registry.errors import RegistryError
+from serving.errors import ServingError
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Compare contenders; 3 where an objective is missed or Assay gave a wrong answer."""
+    from benchmarks.compare import FULL, QUICK
+    from benchmarks.compare import compare as run
+    from benchmarks.report import verdict_line
+    from benchmarks.summary import failures, verdicts
+
+    results = run(QUICK if options.quick else FULL, options.output)
+    judged = verdicts(results)
+    for verdict in judged:
+        print(verdict_line(verdict))
+    wrong = failures(results)
+    for name, count in wrong.items():
+        print(f"{name}: {count} requests failed or were answered wrongly")
+    print(f"written: {options.output / 'comparison.md'}")
+    ours = any(name.startswith("Assay") for name in wrong)
+    missed = not options.quick and not all(each.holds for each in judged)
+    return 3 if ours or missed else 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, call, exit; errors are caught once, here."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    options = _parser().parse_args(arguments)
+    try:
+        result: int = options.run(options)
+    except (BenchmarkError, RegistryError, ServingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    verb = verbs.add_parser("compare", help="measure all contenders, within ten minutes")
+    verb.add_argument("--quick", action="store_true", help="two contenders for seconds: a trial")
+    verb.add_argument("--output", type=Path, default=RESULTS, metavar="DIR")
+    verb.set_defaults(run=compare)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Programs that contenders run in their own environments."""
