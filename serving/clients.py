@@ -84,7 +84,7 @@ class RestClient(_Rest):
 
     def infer(self, rows: Sequence[Row]) -> Answers:
         """Answer rows."""
-        return _v2_answers(self._post(v2_request(self._contract, rows)))
+        return v2_answers(self._post(v2_request(self._contract, rows)))
 
 
 class RowsClient(_Rest):
@@ -95,7 +95,7 @@ class RowsClient(_Rest):
 
     def infer(self, rows: Sequence[Row]) -> Answers:
         """Answer rows."""
-        return _v2_answers(self._post(rows_request(rows)))
+        return v2_answers(self._post(rows_request(rows)))
 
 
 class PredictClient(_Rest):
@@ -106,11 +106,7 @@ class PredictClient(_Rest):
 
     def infer(self, rows: Sequence[Row]) -> Answers:
         """Answer rows."""
-        document = self._post({"rows": rows})
-        answers: Answers = {"prediction": document["predictions"]}
-        if "probabilities" in document:
-            answers["probability"] = [list(each.values()) for each in document["probabilities"]]
-        return answers
+        return predict_answers(self._post({"rows": rows}))
 
 
 class InvocationsClient(_Rest):
@@ -142,7 +138,11 @@ class GrpcClient:
         self._contract = contract
 
     def infer(self, rows: Sequence[Row]) -> Answers:
-        """Answer rows; gRPC tensors hold no nulls but NaN, so rows with others go as documents."""
+        """Answer rows."""
+        return self.answers(self._client.infer(self._model, self.inputs(rows)))
+
+    def inputs(self, rows: Sequence[Row]) -> list[Any]:
+        """The tensors for these rows; they hold no null but NaN, so rows with others go as JSON."""
         nulls = any(
             row.get(column.name) is None
             for column in self._contract.columns
@@ -151,10 +151,11 @@ class GrpcClient:
         )
         if nulls:
             documents = np.array([json.dumps(row).encode() for row in rows], dtype=np.object_)
-            inputs = [self._tensor("rows", "BYTES", documents)]
-        else:
-            inputs = [self._column(column, rows) for column in self._contract.columns]
-        result = self._client.infer(self._model, inputs)
+            return [self._tensor("rows", "BYTES", documents)]
+        return [self._column(column, rows) for column in self._contract.columns]
+
+    def answers(self, result: Any) -> Answers:
+        """What tritonclient's result holds."""
         answers: Answers = {}
         for output in self._contract.outputs:
             values = result.as_numpy(output.name)
@@ -179,7 +180,16 @@ class GrpcClient:
         return tensor
 
 
-def _v2_answers(document: Any) -> Answers:
+def predict_answers(document: Any) -> Answers:
+    """What a response of /predict holds."""
+    answers: Answers = {"prediction": document["predictions"]}
+    if "probabilities" in document:
+        answers["probability"] = [list(each.values()) for each in document["probabilities"]]
+    return answers
+
+
+def v2_answers(document: Any) -> Answers:
+    """What a V2 response holds."""
     answers: Answers = {}
     for output in document["outputs"]:
         values = output["data"]
