@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.contract import FLOAT32_MAX, Column, Contract, Output
-from tests.serving.cases import ROLES, Document, Names
+from tests.serving.cases import ROLES, Document, Names, TensorCase
+from tests.serving.cases_documents import DocumentCase
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class Model:
                 ]
             }
         )
+
+    def changed(self, case: TensorCase | DocumentCase) -> Any:
+        """The plain V2 request for the model's rows, as the case changes it."""
+        document = self.tensors()
+        if isinstance(case, DocumentCase):
+            return case.change(document, self.names)
+        for tensor in document["inputs"]:
+            if tensor["name"] == self.column(case.role):
+                tensor.update(case.fields)
+        return document
 
     def meaning(self, means: Mapping[str, Sequence[Any]]) -> list[Document]:
         """The rows, with other values by role; `...` leaves one as it is."""

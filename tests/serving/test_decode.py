@@ -55,22 +55,19 @@ def problems(refusal: Refusal) -> list[tuple[str | None, str]]:
 
 @pytest.mark.parametrize("case", TENSORS, ids=ids)
 def test_tensors(case: TensorCase) -> None:
-    name = WIDE.column(case.role)
-    document = WIDE.tensors()
-    (tensor,) = [tensor for tensor in document["inputs"] if tensor["name"] == name]
-    tensor.update(case.fields)
+    body = dump(WIDE.changed(case))
     if case.code is None:
-        assert values(DECODER.v2_json(dump(document))) == meant({case.role: case.values})
+        assert values(DECODER.v2_json(body)) == meant({case.role: case.values})
         return
     with pytest.raises(Refusal) as refused:
-        DECODER.v2_json(dump(document))
+        DECODER.v2_json(body)
     assert refused.value.status == 400
-    assert problems(refused.value) == [(name, case.code)]
+    assert problems(refused.value) == [(WIDE.column(case.role), case.code)]
 
 
 @pytest.mark.parametrize("case", DOCUMENTS, ids=ids)
 def test_documents(case: DocumentCase) -> None:
-    body = dump(case.change(WIDE.tensors(), WIDE.names))
+    body = dump(WIDE.changed(case))
     check(case, lambda: DECODER.v2_json(body), dict(case.means))
 
 

@@ -18,21 +18,11 @@ def sayable(cases: list[Any]) -> list[Any]:
     for case in cases:
         for raw in (False, True):
             try:
-                request = message(document(case), raw)
+                request = message(WIDE.changed(case), raw)
             except Unsayable:
                 continue
             found.append(pytest.param(case, request, id=f"{case.id}-{'raw' if raw else 'typed'}"))
     return found
-
-
-def document(case: TensorCase | DocumentCase) -> Any:
-    base = WIDE.tensors()
-    if isinstance(case, DocumentCase):
-        return case.change(base, WIDE.names)
-    for tensor in base["inputs"]:
-        if tensor["name"] == WIDE.column(case.role):
-            tensor.update(case.fields)
-    return base
 
 
 @pytest.mark.parametrize(("case", "request_"), sayable(TENSORS))
