@@ -132,52 +132,61 @@ class GrpcClient:
         # process has one of them.
         import tritonclient.grpc
 
-        self._triton = tritonclient.grpc
         self._client = tritonclient.grpc.InferenceServerClient(address)
         self._model = model
         self._contract = contract
 
     def infer(self, rows: Sequence[Row]) -> Answers:
         """Answer rows."""
-        return self.answers(self._client.infer(self._model, self.inputs(rows)))
+        return grpc_answers(self._contract, self.send(grpc_request(self._contract, rows)))
 
-    def inputs(self, rows: Sequence[Row]) -> list[Any]:
-        """The tensors for these rows; they hold no null but NaN, so rows with others go as JSON."""
-        nulls = any(
-            row.get(column.name) is None
-            for column in self._contract.columns
-            if column.type not in ("float", "double")
-            for row in rows
-        )
-        if nulls:
-            documents = np.array([json.dumps(row).encode() for row in rows], dtype=np.object_)
-            return [self._tensor("rows", "BYTES", documents)]
-        return [self._column(column, rows) for column in self._contract.columns]
-
-    def answers(self, result: Any) -> Answers:
-        """What tritonclient's result holds."""
-        answers: Answers = {}
-        for output in self._contract.outputs:
-            values = result.as_numpy(output.name)
-            texts = output.datatype == "BYTES"
-            answers[output.name] = [v.decode() for v in values.tolist()] if texts else values
-        return answers
+    def send(self, tensors: list[Any], seconds: float | None = None) -> Any:
+        """Send tritonclient's tensors; its result. The deadline is so many seconds."""
+        return self._client.infer(self._model, tensors, client_timeout=seconds)
 
     def close(self) -> None:
         """Close the channel."""
         self._client.close()
 
-    def _column(self, column: Column, rows: Sequence[Row]) -> Any:
-        values = [row.get(column.name) for row in rows]
-        if column.datatype == "BYTES":
-            values = [str(value).encode() for value in values]
-        array: NDArray[Any] = np.array(values, dtype=NUMPY_TYPES[column.datatype])
-        return self._tensor(column.name, column.datatype, array)
 
-    def _tensor(self, name: str, datatype: str, array: Any) -> Any:
-        tensor = self._triton.InferInput(name, [len(array)], datatype)
-        tensor.set_data_from_numpy(array)
-        return tensor
+def grpc_request(contract: Contract, rows: Sequence[Row]) -> list[Any]:
+    """Tritonclient's tensors for these rows; no tensor holds a null but NaN: others go as JSON."""
+    nulls = any(
+        row.get(column.name) is None
+        for column in contract.columns
+        if column.type not in ("float", "double")
+        for row in rows
+    )
+    if nulls:
+        documents = np.array([json.dumps(row).encode() for row in rows], dtype=np.object_)
+        return [_tensor("rows", "BYTES", documents)]
+    return [_column(column, rows) for column in contract.columns]
+
+
+def grpc_answers(contract: Contract, result: Any) -> Answers:
+    """What tritonclient's result holds."""
+    answers: Answers = {}
+    for output in contract.outputs:
+        values = result.as_numpy(output.name)
+        texts = output.datatype == "BYTES"
+        answers[output.name] = [v.decode() for v in values.tolist()] if texts else values
+    return answers
+
+
+def _column(column: Column, rows: Sequence[Row]) -> Any:
+    values = [row.get(column.name) for row in rows]
+    if column.datatype == "BYTES":
+        values = [str(value).encode() for value in values]
+    array: NDArray[Any] = np.array(values, dtype=NUMPY_TYPES[column.datatype])
+    return _tensor(column.name, column.datatype, array)
+
+
+def _tensor(name: str, datatype: str, array: Any) -> Any:
+    import tritonclient.grpc
+
+    tensor = tritonclient.grpc.InferInput(name, [len(array)], datatype)
+    tensor.set_data_from_numpy(array)
+    return tensor
 
 
 def predict_answers(document: Any) -> Answers:
