@@ -32,6 +32,18 @@ def compare(options: argparse.Namespace) -> int:
     return 3 if ours or missed else 0
 
 
+def soak(options: argparse.Namespace) -> int:
+    """Soak Assay's onnx engine; 3 where an answer was wrong or memory grew."""
+    from benchmarks.soak import sentences
+    from benchmarks.soak import soak as run
+
+    soaked = run(options.minutes, options.load, options.output)
+    for sentence in sentences(soaked):
+        print(sentence)
+    print(f"written: {options.output / 'soak.md'}")
+    return 0 if soaked.holds else 3
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Parse, call, exit; errors are caught once, here."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -55,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--quick", action="store_true", help="two contenders for seconds: a trial")
     verb.add_argument("--output", type=Path, default=RESULTS, metavar="DIR")
     verb.set_defaults(run=compare)
+
+    verb = verbs.add_parser("soak", help="hold a share of capacity for minutes")
+    verb.add_argument("--minutes", type=float, default=10.0)
+    verb.add_argument("--load", type=float, default=0.8, help="share of capacity (0.8)")
+    verb.add_argument("--output", type=Path, default=RESULTS, metavar="DIR")
+    verb.set_defaults(run=soak)
     return parser
 
 

@@ -1,8 +1,9 @@
 """Rounds: each contender in turn is started, checked, asked in every case, and stopped."""
 
+import contextlib
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,25 +96,32 @@ def ceiling(plan: Plan, bench: Bench) -> list[Measured]:
         ]
 
 
+@contextlib.contextmanager
+def checked(
+    contender: Contender, rows: Collection[int], python: Path, bench: Bench
+) -> Iterator[tuple[Server, dict[int, dict[str, Target]]]]:
+    """A started contender whose every answer is right, and how to ask it, by rows and way."""
+    ports, forms = free_ports(), contender.forms(bench.subject)
+    targets = {count: _targets(forms, bench.subject, count, ports) for count in sorted(rows)}
+    every = [target for ways in targets.values() for target in ways.values()]
+    folder = bench.folder / contender.name.replace(" ", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    launch = contender.launch(python, bench.subject, folder, ports)
+    with running(launch, bench.cores, folder / "log", lambda: _answers(every[0])) as server:
+        for target in every:
+            for complaint in uvloop.run(check(target)):
+                raise BenchmarkError(f"{contender.name}, before it is timed: {complaint}")
+        yield server, targets
+
+
 def _turn(
     contender: Contender, number: int, plan: Plan, bench: Bench
 ) -> tuple[Started, list[Measured]]:
-    ports, forms = free_ports(), contender.forms(bench.subject)
-    targets = {
-        rows: _targets(forms, bench.subject, rows, ports)
-        for rows in sorted({case.rows for case in plan.cases})
-    }
-    first = next(iter(targets[1].values()))
-    folder = bench.folder / contender.name.replace(" ", "-")
-    folder.mkdir(parents=True, exist_ok=True)
-    launch = contender.launch(plan.interpreter(contender), bench.subject, folder, ports)
+    rows = {case.rows for case in plan.cases}
     figures = []
-    with running(launch, bench.cores, folder / "log", lambda: _answers(first)) as server:
-        for target in (target for ways in targets.values() for target in ways.values()):
-            for complaint in uvloop.run(check(target)):
-                raise BenchmarkError(f"{contender.name}, before it is timed: {complaint}")
+    with checked(contender, rows, plan.interpreter(contender), bench) as (server, targets):
         for case in plan.cases:
-            if case.way in forms:
+            if case.way in targets[case.rows]:
                 window = _window(targets[case.rows][case.way], case, plan, server)
                 figures.append(_measured(contender.name, number, case, window))
         memory = server.memory()

@@ -1,5 +1,6 @@
 """Results as a picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -52,7 +53,9 @@ def draw(results: Results, path: Path) -> None:
         axis.set_title(title, loc="left", fontsize=11)
         axis.margins(x=0.18)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"{results.model}: one row, V2 REST or nearest, server on one core", x=0.5)
+    figure.suptitle(
+        f"{results.circumstances.model}: one row, V2 REST or nearest, server on one core", x=0.5
+    )
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -62,3 +65,20 @@ def _color(name: str) -> str:
     if name.startswith("Assay"):
         return ASSAY
     return LIMIT if name == BARE.name else OTHERS
+
+
+def draw_memory(memory: Sequence[tuple[float, float]], caption: str, path: Path) -> None:
+    """Resident memory over time."""
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(10, 4.5))
+    axis.plot([seconds / 60 for seconds, _ in memory], [mb for _, mb in memory], color=ASSAY)
+    axis.set_ylim(0, max(mb for _, mb in memory) * 1.15)
+    axis.set_xlabel("minutes")
+    axis.set_ylabel("resident MB")
+    axis.set_title(caption, loc="left", fontsize=9)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

@@ -17,6 +17,7 @@ START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.01
 TICK = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
 # One core for the server: a pool of threads would only take turns on it.
 ONE_THREAD = {
     f"{library}_NUM_THREADS": "1"
@@ -73,6 +74,11 @@ class Server:
         """Reads what its present processes, and all others on its core, have used so far."""
         pids = tree(self.process.pid)
         return lambda: Usage(sum(_cpu_seconds(pid) for pid in pids), _core_seconds(self.core))
+
+    def resident_mb(self) -> float:
+        """What all its processes hold now, as quick as it can be read: MB of 10⁶ bytes."""
+        stats = [Path(f"/proc/{pid}/statm").read_text() for pid in tree(self.process.pid)]
+        return sum(int(each.split()[1]) for each in stats) * PAGE / 1e6
 
     def memory(self) -> Memory:
         """What all its processes hold now."""

@@ -39,14 +39,10 @@ def verdict_line(verdict: Verdict) -> str:
 
 
 def _lines(results: Results, picture: str) -> Iterator[str]:
-    machine = results.machine
-    yield f"# Servers of one model: {results.model}"
+    yield f"# Servers of one model: {results.circumstances.model}"
     yield ""
-    yield f"`{results.command}` at {results.commit}, {results.date}, on {machine.cpu}, "
-    yield f"{machine.cores} cores, {machine.memory_gb:.0f} GB, {machine.system}, "
-    yield f"Python {machine.python}. Made by a program; the raw figures are beside it."
-    yield ""
-    yield f"![{results.model}]({picture})"
+    yield from results.circumstances.head()
+    yield f"![Bars of what matters most]({picture})"
     yield ""
     yield from _method(results)
     judged = verdicts(results)
@@ -70,12 +66,7 @@ def _lines(results: Results, picture: str) -> Iterator[str]:
         yield ""
         yield DETAIL.format(_names(results, way, rows)[0])
         yield from _details(results, way, rows)
-    yield ""
-    yield "## Versions"
-    yield ""
-    for environment, packages in results.versions.items():
-        pairs = ", ".join(f"{name} {version}" for name, version in packages.items())
-        yield f"- {environment}: {pairs}"
+    yield from results.circumstances.foot()
 
 
 def _method(results: Results) -> Iterator[str]:

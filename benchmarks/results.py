@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.circumstances import Circumstances
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,26 +52,10 @@ class Started(_Record):
     processes: int
 
 
-class Machine(_Record):
-    """Where it was measured."""
-
-    cpu: str
-    cores: int
-    memory_gb: float
-    system: str
-    python: str
-
-
 class Results(_Record):
     """One run of one comparison."""
 
-    command: str
-    date: str
-    commit: str
-    machine: Machine
-    model: str
-    versions: dict[str, dict[str, str]]
-    """By environment and package."""
+    circumstances: Circumstances
     seconds: dict[int, float]
     """Length of a timed window, by rows in a request."""
     ceiling: tuple[Measured, ...]
