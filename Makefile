@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header 
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check ui bench lock
+.PHONY: help demo test check ui image serve-image bench lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -22,7 +22,7 @@ $(READY): requirements/develop.txt requirements/setup.sh
 
 demo: $(READY) ## from a table to a served answer (MODEL=house-prices)
 	$(PY) -m experiments train $(MODEL)
-	$(PY) -m registry promote $(MODEL) || { [ $$? -eq 3 ] && echo 'The champion stays; the demo goes on with it.'; }
+	$(PY) -m registry promote $(MODEL) --allow-dirty --reason 'make demo' || { [ $$? -eq 3 ] && echo 'The champion stays; the demo goes on with it.'; }
 	$(PY) -m serving bundle $(MODEL) --output build/$(MODEL)
 	$(PY) -m serving ask build/$(MODEL)
 
@@ -39,6 +39,12 @@ ui: $(READY) ## the MLflow UI on the store of this folder (PORT=5000)
 	@echo 'MLflow is starting on http://127.0.0.1:$(PORT) (Ctrl-C stops it)'
 	@exec $(PY) -m mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+image: $(READY) ## the container image of the champion (MODEL=house-prices VERSION=3)
+	$(PY) -m serving image $(MODEL) $(if $(VERSION),--version $(VERSION))
+
+serve-image: $(READY) ## run that image inside production's limits, and ask it
+	$(PY) -m serving serve-image $(MODEL) $(if $(VERSION),--version $(VERSION))
 
 bench: $(READY) ## compare served speed with other servers (ten minutes, a quiet machine)
 	$(PY) -m benchmarks compare

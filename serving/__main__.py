@@ -58,10 +58,15 @@ def ask(options: argparse.Namespace) -> int:
 
 def image(options: argparse.Namespace) -> int:
     """Build the image of a version."""
+    from registry import store
+    from serving.image import write_sbom
+
     built = _build(options)
     print(f"{built.tag}  {built.size_bytes / 1e6:.0f} MB  {built.id}")
-    print(f"  what is inside: {built.sbom}, also kept with the version's run")
-    print(f"next: python -m serving serve-image {options.name} --version {_number(built)}")
+    sbom = write_sbom(store.connect(), built)
+    print(f"  what is inside: {os.path.relpath(sbom)}, also kept with the version's run")
+    version = built.bundle.manifest.version
+    print(f"next: python -m serving serve-image {options.name} --version {version}")
     return 0
 
 
@@ -87,10 +92,6 @@ def _build(options: argparse.Namespace) -> "Image":
     client = store.connect()
     version = versions.resolve(client, options.name, options.version)
     return build(client, version, options.wheels, options.engine)
-
-
-def _number(built: "Image") -> int:
-    return built.bundle.manifest.version
 
 
 def _show(asked: "Asked") -> None:

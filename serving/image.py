@@ -35,7 +35,6 @@ class Image:
     layers: tuple[str, ...]
     """The sha256 of each layer; equal for equal bundles, locks and code."""
     bundle: Bundle
-    sbom: Path
 
 
 def tag(manifest: Manifest) -> str:
@@ -68,7 +67,7 @@ def build(
     wheels: Path | None = None,
     serve_with: Engine | None = None,
 ) -> Image:
-    """Bundle the version, build its image and keep the image's SBOM with the version's run.
+    """Bundle the version and build its image.
 
     With `wheels`, a folder inside this repository, nothing is downloaded. Without `serve_with` the
     version's own evidence chooses the engine.
@@ -93,11 +92,16 @@ def build(
         },
     )
     (facts,) = json.loads(engine("image", "inspect", name))
-    sbom = folder / SBOM
-    sbom.write_text(json.dumps(_bill_of_materials(name, facts["Id"]), indent=2) + "\n")
-    client.log_artifact(version.run_id, str(sbom), f"image/{name.replace(':', '-')}")
-    layers = tuple(facts["RootFS"]["Layers"])
-    return Image(name, facts["Id"], facts["Size"], layers, bundle, sbom)
+    return Image(name, facts["Id"], facts["Size"], tuple(facts["RootFS"]["Layers"]), bundle)
+
+
+def write_sbom(client: MlflowClient, image: Image) -> Path:
+    """List what is in the image, beside it and with the version's run."""
+    path = image.bundle.folder.parent / SBOM
+    path.write_text(json.dumps(_bill_of_materials(image.tag, image.id), indent=2) + "\n")
+    folder = f"image/{image.tag.replace(':', '-')}"
+    client.log_artifact(image.bundle.manifest.run_id, str(path), folder)
+    return path
 
 
 def _bill_of_materials(image: str, image_id: str) -> dict[str, Any]:
