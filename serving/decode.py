@@ -9,7 +9,7 @@ from serving.decode_invocations import read_invocations
 from serving.decode_json import check_keys, parse
 from serving.decode_rows import read_rows
 from serving.decode_v2 import ROWS, read_v2
-from serving.problems import Code, clip, too_large
+from serving.problems import too_large
 from serving.table import Limits, Request, Table
 
 __all__ = ["Decoder", "Limits", "Request"]
@@ -34,9 +34,7 @@ class Decoder:
         """Read `{"rows": [{column: value}]}`."""
         document = self._parse(body)
         table = Table(self._schema, self._limits)
-        table.keys += len(document)
-        for field in document.keys() - {ROWS}:
-            table.problems.add(None, Code.UNKNOWN_FIELD, f"there is no field {clip(field)}")
+        table.check_fields(document, {ROWS})
         read_rows(document.get(ROWS), table, ROWS)
         check_keys(body, table.keys)
         return table.request()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Set
 from typing import Any
 
-from serving.problems import Code, clip
+from serving.problems import Code
 from serving.table import Table
 
 ID_LENGTH = 128
@@ -17,9 +17,7 @@ UNSUPPORTED = frozenset({"classification", "shared_memory_region"})
 
 def read_head(document: Mapping[str, Any], table: Table) -> None:
     """Read everything but the inputs."""
-    table.keys += len(document)
-    for field in document.keys() - REQUEST_FIELDS:
-        table.problems.add(None, Code.UNKNOWN_FIELD, f"a request has no field {clip(field)}")
+    table.check_fields(document, REQUEST_FIELDS)
     if document.get("id") is not None:
         _read_id(document["id"], table)
     if document.get("parameters") is not None:
@@ -57,6 +55,7 @@ def _read_outputs(outputs: Any, table: Table) -> None:
     if type(outputs) is not list:
         table.problems.add(None, Code.WRONG_STRUCTURE, "`outputs` must be an array")
         return
+    table.bound(len(outputs), "`outputs`")
     chosen: list[str] = []
     for output in outputs:
         name = output.get("name") if type(output) is dict else None

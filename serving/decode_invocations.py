@@ -6,7 +6,7 @@ from typing import Any
 from serving.decode_csv import check_grid, read_csv
 from serving.decode_json import check_keys, parse
 from serving.decode_rows import read_rows
-from serving.problems import Code, clip, refuse
+from serving.problems import Code, refuse
 from serving.table import Table
 
 MEDIA_TYPES = ("application/json", "text/csv")
@@ -36,14 +36,12 @@ def _media_type(content_type: str) -> str:
 
 
 def _read_form(document: Mapping[str, Any], table: Table) -> None:
-    table.keys += len(document)
+    table.check_fields(document, FIELDS)
     forms = document.keys() & READERS.keys()
     if len(forms) != 1:
         message = f"exactly one of {', '.join(READERS)} is expected"
         raise refuse(400, Code.WRONG_STRUCTURE, message)
     (form,) = forms
-    for field in document.keys() - READERS.keys() - {"params"}:
-        table.problems.add(None, Code.UNKNOWN_FIELD, f"there is no field {clip(field)}")
     if document.get("params"):
         table.problems.add(None, Code.WRONG_PARAMETER, "this model takes no `params`")
     READERS[form](document[form], table)
@@ -64,7 +62,8 @@ def _read_split(frame: Any, table: Table) -> None:
     if index is not None and (type(index) is not list or len(index) != len(rows)):
         message = "`index` must have an element for each row of `data`"
         raise refuse(400, Code.WRONG_SHAPE, message, "dataframe_split")
-    check_grid(names, rows)
+    table.bound(len(names), "`columns`")
+    check_grid(names, rows, table)
     for position, name in enumerate(names):
         table.offer(name, [row[position] for row in rows])
 
@@ -82,6 +81,7 @@ def _read_inputs(inputs: Any, table: Table) -> None:
         _read_list(inputs, table, "inputs")
         return
     table.keys += len(inputs)
+    table.bound(len(inputs), "`inputs`")
     for name, values in inputs.items():
         # MLflow reads a value that is no array as a single row.
         table.offer(name, values if type(values) is list else [values])
@@ -102,3 +102,4 @@ READERS: Mapping[str, Callable[[Any, Table], None]] = {
     "instances": _read_instances,
     "inputs": _read_inputs,
 }
+FIELDS = READERS.keys() | {"params"}

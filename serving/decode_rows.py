@@ -9,6 +9,7 @@ from serving.table import Table
 def read_rows(rows: Any, table: Table, name: str) -> None:
     """Read the list of objects that the request calls `name`."""
     _check_rows(rows, table, name)
+    table.bound(max(map(len, rows)), "a row")
     keys = sum(map(len, rows))
     table.keys += keys
     found = sum(_read_column(column, rows, table) for column in table.schema.names)

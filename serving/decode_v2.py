@@ -29,6 +29,7 @@ def read_v2(document: Mapping[str, Any], table: Table) -> None:
     inputs = document.get("inputs")
     if type(inputs) is not list:
         raise refuse(400, Code.WRONG_STRUCTURE, "`inputs` must be an array of tensors")
+    table.bound(len(inputs), "`inputs`")
     if len(inputs) == 1:
         inputs = _only_input(inputs[0], table)
     for tensor in inputs:

@@ -1,6 +1,6 @@
 """A request while it is read: columns so far, and all that is wrong with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,8 @@ from serving.problems import Code, Problems, clip, refuse
 from serving.values import Array, UnfitError
 
 MOST_HINTS = 4
+MOST_STRAY = 100
+"""Entries beyond the model's own that are looked at one by one: no request can buy much work."""
 TWICE = "this input is there twice"
 NO_ROWS = "at least one row is expected"
 
@@ -59,6 +61,12 @@ class Table:
         self.timeout_us: int | None = None
         self._spoilt: set[str] = set()
 
+    def bound(self, entries: int, where: str) -> None:
+        """Refuse far more entries than there are columns, before looking at each of them."""
+        if entries > len(self.schema.names) + MOST_STRAY:
+            message = f"{where} has far more entries than this model has inputs"
+            raise refuse(400, Code.WRONG_STRUCTURE, message)
+
     def has(self, name: str) -> bool:
         """Whether the request has given this column already, well or badly."""
         return name in self.columns or name in self._spoilt
@@ -88,6 +96,13 @@ class Table:
         """Note what is wrong with a column that the request does give."""
         self._spoilt.add(name)
         self.problems.add(name, code, message)
+
+    def check_fields(self, document: Mapping[str, Any], known: Set[str]) -> None:
+        """Note fields that a request does not have."""
+        self.keys += len(document)
+        self.bound(len(document), "the request")
+        for field in sorted(document.keys() - known):
+            self.problems.add(None, Code.UNKNOWN_FIELD, f"there is no field {clip(field)}")
 
     def unknown(self, name: str) -> None:
         """Note an input that the contract does not have."""

@@ -120,6 +120,8 @@ DOCUMENTS = [
     DocumentCase("inputs-an-object", top(inputs={}), "wrong_structure"),
     DocumentCase("inputs-left-out", lambda document, names: {}, "wrong_structure"),
     DocumentCase("too-many-rows", tensors(lambda inputs, names: [{**inputs[0], "shape": [10**7]}]), "too_many_rows", status=413),
+    DocumentCase("far-too-many-inputs", tensors(lambda inputs, names: inputs * 200), "wrong_structure"),
+    DocumentCase("far-too-many-outputs", top(outputs=[{"name": "prediction"}] * 1000), "wrong_structure"),
     DocumentCase("binary-tensor", tensors(lambda inputs, names: [{**drop(inputs[0], "data"), "parameters": {"binary_data_size": 16}}, *inputs[1:]]), "binary_tensor", None),
     # Rows as documents
     DocumentCase("row-not-json", texts(lambda texts: [texts[0], texts[1][:-1]]), "malformed_json", "rows"),

@@ -167,7 +167,13 @@ HUGE = 20_000
 ODD = [
     pytest.param({"inputs": [tensor("x" * 10**5, [1])]}, id="long-name"),
     pytest.param({"inputs": [tensor(f"\u2028\x00é🏠{n}", [1]) for n in range(HUGE)]}, id="names"),
+    pytest.param(
+        {"inputs": [tensor(f"\u2028\x00é🏠{n}", [1]) for n in range(99)]}, id="some-names"
+    ),
     pytest.param({"inputs": [tensor("count", [1])] * HUGE}, id="duplicates"),
+    pytest.param({"inputs": [tensor("count", [1])] * 99}, id="some-duplicates"),
+    pytest.param({"inputs": [], "outputs": [{"name": "é" * 500}] * 99}, id="some-outputs"),
+    pytest.param({"inputs": [], **{f"\x1b[31m{n}": n for n in range(99)}}, id="some-fields"),
     pytest.param({"inputs": [7] * HUGE}, id="no-tensors"),
     pytest.param({"inputs": [], "outputs": [{"name": "é" * 500}] * HUGE}, id="outputs"),
     pytest.param({"inputs": [], **{f"\x1b[31m{n}": n for n in range(HUGE)}}, id="fields"),
