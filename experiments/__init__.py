@@ -1,0 +1,1 @@
+"""What a data scientist edits and runs: specs, data, candidates, training, proof."""

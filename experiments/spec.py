@@ -1,14 +1,24 @@
-"""One experiment, read from YAML into a closed and frozen type."""
+"""The shape of an experiment spec: closed, frozen types."""
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from experiments.errors import ExperimentError
+from registry.contract import Task
 
-SHIPPED = Path(__file__).parent / "specs"
+Family = Literal["linear", "forest", "boosting", "dummy"]
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 1e-3 as a string."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Choice = Annotated[bool | int | float | str | None, BeforeValidator(_number)]
+Columns = tuple[str, ...]
 
 
 class _Closed(BaseModel):
@@ -16,57 +26,98 @@ class _Closed(BaseModel):
 
 
 class Source(_Closed):
-    source: str
+    """A CSV or Parquet path or URI that pandas reads, or `module:function` that returns a table."""
+
+    source: str = Field(min_length=1)
     read: dict[str, Any] = {}
+    """Options for pandas' read_csv or read_parquet."""
 
 
 class Roles(_Closed):
-    numeric: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    text: tuple[str, ...] = ()
-    datetime: tuple[str, ...] = ()
+    """Columns whose role is decided by hand; the others are decided by their values."""
+
+    numeric: Columns = ()
+    categorical: Columns = ()
+    text: Columns = ()
+    datetime: Columns = ()
 
 
-class Split(_Closed):
-    kind: Literal["random", "stratified", "time", "file"]
-    fraction: float = Field(0.2, gt=0, lt=1)
-    column: str | None = None
-    source: str | None = None
+class RandomSplit(_Closed):
+    """Hold out a share of the rows, drawn at random."""
+
+    kind: Literal["random"]
+    fraction: float = Field(default=0.2, gt=0, lt=1)
+
+
+class StratifiedSplit(_Closed):
+    """Hold out a share of the rows of each class."""
+
+    kind: Literal["stratified"]
+    fraction: float = Field(default=0.2, gt=0, lt=1)
+
+
+class TimeSplit(_Closed):
+    """Hold out the latest rows; cross-validation goes forward in time as well."""
+
+    kind: Literal["time"]
+    column: str
+    fraction: float = Field(default=0.2, gt=0, lt=1)
+
+
+class FileSplit(Source):
+    """A test table of its own."""
+
+    kind: Literal["file"]
+
+
+Split = Annotated[
+    RandomSplit | StratifiedSplit | TimeSplit | FileSplit, Field(discriminator="kind")
+]
 
 
 class CrossValidation(_Closed):
-    folds: int = Field(5, ge=2)
+    """How candidates are compared on the training rows."""
+
+    folds: int = Field(default=5, ge=2, le=20)
+
+
+class Range(_Closed):
+    """Numbers between two ends to draw from."""
+
+    low: float
+    high: float
+    scale: Literal["linear", "log"] = "linear"
+    integer: bool = False
 
 
 class Candidate(_Closed):
-    family: Literal["linear", "forest", "boosting", "dummy"]
-    space: dict[str, tuple[Any, ...]] = {}
+    """A family of models and the parameters to search."""
+
+    family: Family
+    space: dict[str, tuple[Choice, ...] | Range] = {}
+    """By parameter: a list of values to try, or a range to draw from."""
+    trials: int | None = Field(default=None, ge=1, le=1000)
+    """How many combinations to draw; all of them when left out, which ranges do not allow."""
 
 
 class ExperimentSpec(_Closed):
     """One reproducible training run."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]+$")
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*[a-z0-9]$", max_length=63)
+    """Also the name of the MLflow experiment and of the registered model."""
     description: str = ""
     data: Source
     target: str
+    task: Task
     log_target: bool = False
-    task: Literal["regression", "binary", "multiclass"]
-    drop: tuple[str, ...] = ()
+    """Learn log(1 + target): for prices, counts and other amounts that vary by factors."""
+    drop: Columns = ()
     roles: Roles = Roles()
     split: Split
     metric: str
-    cv: CrossValidation
-    candidates: dict[str, Candidate]
+    cv: CrossValidation = CrossValidation()
+    candidates: dict[str, Candidate] = Field(min_length=1)
     selection: Literal["best", "one-standard-error"] = "best"
-    seed: int = 0
-    slices: tuple[str, ...] = ()
-
-
-def read(name_or_path: str) -> ExperimentSpec:
-    path = Path(name_or_path)
-    if path.suffix not in {".yaml", ".yml"}:
-        path = SHIPPED / f"{name_or_path}.yaml"
-    if not path.exists():
-        raise ExperimentError(f"no spec {name_or_path!r}")
-    return ExperimentSpec.model_validate(yaml.safe_load(path.read_text()))
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    slices: Columns = ()
+    """Columns whose groups are looked at on their own before a version is promoted."""

@@ -1,0 +1,116 @@
+"""What there is to know about the finalists, beyond their cross-validated scores."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from experiments import answers
+from experiments.cores import Cores
+from experiments.data import Data, Rows
+from experiments.search import Fold, Job, Positions, Trial, score_fold
+from experiments.spec import ExperimentSpec, TimeSplit
+from experiments.specfile import metrics_of
+from registry.artifact import Interval
+from registry.bootstrap import UndefinedScoreError, scored
+from registry.metrics import METRICS, Answers
+
+IMPORTANCE_ROWS = 1000  # permuting each column of more says the same and takes longer
+IMPORTANCE_REPEATS = 3
+LEARNING_SHARES = (0.1, 0.25, 0.5)  # of the rows outside a fold; cross-validation has the whole
+LEARNING_FOLDS = 3
+LATENCY_CALLS = 15
+
+
+@dataclass(frozen=True)
+class Held:
+    """One finalist on the held-out rows."""
+
+    answers: Answers
+    interval: Interval
+    """The spec's metric with its bootstrap interval."""
+    scores: Mapping[str, float]
+    """Every metric of the task."""
+
+
+def hold_out(spec: ExperimentSpec, pipeline: Any, data: Data) -> Held:
+    """Score a finalist once on the rows that nothing was learned from."""
+    given = answers.ask(pipeline, data.holdout, data.classes)
+    try:
+        interval = scored(METRICS[spec.metric], given)
+    except UndefinedScoreError:
+        interval = Interval(value=math.nan, low=math.nan, high=math.nan)
+    scores = {name: METRICS[name].score(given) for name in metrics_of(spec.task)}
+    return Held(given, interval, {k: v for k, v in scores.items() if math.isfinite(v)})
+
+
+def row_latency_ms(pipeline: Any, rows: Rows) -> float:
+    """What one row costs in scikit-learn, the median of some calls."""
+    one = rows.X.iloc[:1]
+    times = []
+    for _ in range(LATENCY_CALLS):
+        start = time.perf_counter()
+        pipeline.predict(one)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times) * 1000)
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Scores by the number of rows learned from, one row a size and one column a fold."""
+
+    rows: tuple[int, ...]
+    scores: tuple[tuple[float, ...], ...]
+
+
+def learning_curve(
+    spec: ExperimentSpec, name: str, trial: Trial, data: Data, cores: Cores, splits: Sequence[Fold]
+) -> LearningCurve:
+    """Fits on growing shares of the rows outside a fold, each scored on the rows inside."""
+    job = Job(spec, name, trial.parameters, data)
+    used = list(splits)[-LEARNING_FOLDS:]  # with folds that go forward in time the last are longest
+    calls = [
+        (job, (part(spec, outside, share), inside))
+        for share in LEARNING_SHARES
+        for outside, inside in used
+    ]
+    scores = [result.score for result in cores.map(score_fold, calls)]
+    scores += [fold.score for fold in trial.folds[-LEARNING_FOLDS:]]
+    sizes = [round(len(used[0][0]) * share) for share in (*LEARNING_SHARES, 1.0)]
+    table = np.reshape(scores, (len(sizes), len(used)))
+    return LearningCurve(tuple(sizes), tuple(tuple(row) for row in table.tolist()))
+
+
+def part(spec: ExperimentSpec, outside: Positions, share: float) -> Positions:
+    """A share of the rows outside a fold: the latest ones where time matters."""
+    count = max(2, round(len(outside) * share))
+    if isinstance(spec.split, TimeSplit):
+        return outside[-count:]
+    return np.random.default_rng(spec.seed).permutation(outside)[:count]
+
+
+def importance(spec: ExperimentSpec, pipeline: Any, data: Data) -> pd.DataFrame:
+    """How much the score suffers when one column's values are shuffled, most important first."""
+    metric = METRICS[spec.metric]
+    rng = np.random.default_rng(spec.seed)
+    count = min(len(data.holdout), IMPORTANCE_ROWS)
+    rows = data.holdout.take(rng.permutation(len(data.holdout))[:count])
+    intact = metric.score(answers.ask(pipeline, rows, data.classes))
+    table = []
+    repeated = rows.take(np.tile(np.arange(count), IMPORTANCE_REPEATS))
+    for column in rows.X.columns:
+        orders = [rng.permutation(count) for _ in range(IMPORTANCE_REPEATS)]
+        shuffled = rows.X[column].iloc[np.concatenate(orders)].reset_index(drop=True)
+        moved = Rows(repeated.X.assign(**{column: shuffled}), repeated.y, repeated.aside)
+        given = answers.ask(pipeline, moved, data.classes)
+        lost = [
+            metric.gain(intact, metric.score(given.take(np.arange(len(moved)) // count == repeat)))
+            for repeat in range(IMPORTANCE_REPEATS)
+        ]
+        table.append((column, float(np.mean(lost)), float(np.std(lost))))
+    frame = pd.DataFrame(table, columns=["column", "importance", "spread"])
+    return frame.sort_values("importance", ascending=False, ignore_index=True)
