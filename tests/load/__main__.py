@@ -1,0 +1,108 @@
+"""`python -m tests.load`: load a served bundle, judge it, say how much it carries."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from registry.errors import RegistryError
+from serving.bundle import Bundle
+from serving.errors import ServingError
+from tests.load import ceiling as ceilings
+from tests.load import load_profile, report
+from tests.load.errors import LoadTestError
+from tests.load.run import Target, own_server, run
+from tests.load.watch import container_pid, source_of
+
+MET, BROKEN, MISSED = 0, 1, 3
+
+
+def load(options: argparse.Namespace) -> int:
+    """Run one profile."""
+    bundle = Bundle(options.bundle)
+    profile = load_profile.read(options.profile)
+    output = options.output or Path("build/load") / f"{bundle.manifest.model_name}-{profile.name}"
+    print(f"{profile.name}: {profile.seconds:.0f} s at most", flush=True)
+    with _target(options, bundle) as target:
+        result = run(bundle, profile, target, output)
+    report.write(result, output)
+    for line in report.summary(result):
+        print(line)
+    print(f"see {output}/{report.PLOT}, {output}/report.html, {output}/{report.TABLE}")
+    if options.record:
+        from tests.load.record import record
+
+        print(record(result, output))
+    return MET if result.verdict.met else MISSED
+
+
+def ceiling(options: argparse.Namespace) -> int:
+    """Measure Locust itself."""
+    for name, result in ceilings.measure(Bundle(options.bundle), options.profile):
+        (stage,) = result.verdict.stages
+        failed = f", {stage.summary.failed} failed" if stage.summary.failed else ""
+        print(f"{name}: {stage.summary.rate:.0f} requests a second{failed}", flush=True)
+    return MET
+
+
+@contextmanager
+def _target(options: argparse.Namespace, bundle: Bundle) -> Iterator[Target]:
+    if not options.host:
+        with own_server(bundle) as target:
+            yield target
+        return
+    pid = container_pid(options.container) if options.container else options.pid
+    source = None if pid is None else source_of(pid)
+    where = f"container {options.container}" if options.container else options.host
+    if source is not None:
+        cpus, memory = source.limits()
+        where += f" with {cpus:g} CPUs and {memory:.0f} MB"
+    grpc = options.grpc or f"{urlsplit(options.host).hostname}:8081"
+    yield Target(options.host.rstrip("/"), grpc, source, where)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, call, exit; errors are caught once, here."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    options = _parser().parse_args(arguments)
+    try:
+        result: int = options.run(options)
+    except (LoadTestError, ServingError, RegistryError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BROKEN
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    verb = verbs.add_parser("run", help="load a server as a profile says; exit 3 when it misses")
+    verb.add_argument("bundle", type=Path, metavar="BUNDLE")
+    verb.add_argument("profile", help="a shipped profile, or a .yaml file")
+    verb.add_argument("--host", help="a running server of this bundle; one is started without it")
+    verb.add_argument("--grpc", help="its HOST:PORT for gRPC; port 8081 of the host without it")
+    seen = verb.add_mutually_exclusive_group()
+    seen.add_argument("--container", help="the Docker container it runs in, to see what it uses")
+    seen.add_argument("--pid", type=int, help="its process, to see what it uses")
+    verb.add_argument("--output", type=Path, metavar="DIR")
+    verb.add_argument(
+        "--record", action="store_true", help="keep the capacity with the version, for promotion"
+    )
+    verb.set_defaults(run=load)
+
+    verb = verbs.add_parser("ceiling", help="how many requests Locust itself can send and check")
+    verb.add_argument("bundle", type=Path, metavar="BUNDLE")
+    verb.add_argument("profile", nargs="?", default="capacity", help="whose mix is asked")
+    verb.set_defaults(run=ceiling)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
