@@ -42,11 +42,10 @@ RUN cd /opt/assay/lib/python3.*/site-packages \
 
 FROM python AS code
 WORKDIR /layer/opt/code
-COPY registry/__init__.py registry/artifact.py registry/contract.py registry/errors.py registry/
+# .dockerignore keeps out what does not serve.
+COPY registry registry
 COPY serving serving
-# Packing bundles, building images and asking them are work for the other side.
-RUN cd serving && rm -f __main__.py ask.py clients.py container.py image.py pack.py probe.py process.py \
-    && python -m compileall -q -s /layer --invalidation-mode unchecked-hash /layer/opt/code \
+RUN python -m compileall -q -s /layer --invalidation-mode unchecked-hash . \
     && chmod -R a=rX /layer && find /layer -exec touch --date @0 {} +
 
 FROM python AS bundle

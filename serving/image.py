@@ -37,7 +37,7 @@ class Image:
     bundle: Bundle
 
 
-def tag(manifest: Manifest) -> str:
+def tag_of(manifest: Manifest) -> str:
     """NAME:VERSION-DIGEST12, which says what is inside; never `latest`."""
     return f"{manifest.model_name}:{manifest.version}-{manifest.model_digest[:12]}"
 
@@ -72,10 +72,10 @@ def build(
     With `wheels`, a folder inside this repository, nothing is downloaded. Without `serve_with` the
     version's own evidence chooses the engine.
     """
-    folder = IMAGES / f"{version.name}-{version.number}"
+    folder = IMAGES / f"{version.name}-{version.number}-{version.digest[:12]}"
     bundle = pack(client, version, folder / "bundle", serve_with)
-    name = tag(bundle.manifest)
-    options = [f"--platform={PLATFORM}", f"--tag={name}"]
+    tag = tag_of(bundle.manifest)
+    options = [f"--platform={PLATFORM}", f"--tag={tag}"]
     options.append(f"--build-arg=BUNDLE={bundle.folder.relative_to(ROOT)}")
     if wheels is not None:
         options += ["--network=none", f"--build-arg=WHEELS={_inside(wheels)}/*.whl"]
@@ -91,8 +91,13 @@ def build(
             "SOURCE_DATE_EPOCH": str(int(version.created.timestamp())),
         },
     )
-    (facts,) = json.loads(engine("image", "inspect", name))
-    return Image(name, facts["Id"], facts["Size"], tuple(facts["RootFS"]["Layers"]), bundle)
+    return inspect(tag, bundle)
+
+
+def inspect(tag: str, bundle: Bundle) -> Image:
+    """Read what the engine knows about an image."""
+    (facts,) = json.loads(engine("image", "inspect", tag))
+    return Image(tag, facts["Id"], facts["Size"], tuple(facts["RootFS"]["Layers"]), bundle)
 
 
 def write_sbom(client: MlflowClient, image: Image) -> Path:
