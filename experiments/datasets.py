@@ -17,9 +17,10 @@ ADULT = Archive(
 # "NA" and "None" say that a house has no such thing, except in these columns.
 AMES_MISSING = ("LotFrontage", "MasVnrType", "MasVnrArea", "Electrical", "GarageYrBlt")
 ADULT_COLUMNS = (
-    "age workclass fnlwgt education education_num marital_status occupation relationship race sex "
-    "capital_gain capital_loss hours_per_week native_country income"
-).split()
+    *("age", "workclass", "fnlwgt", "education", "education_num", "marital_status", "occupation"),
+    *("relationship", "race", "sex", "capital_gain", "capital_loss", "hours_per_week"),
+    *("native_country", "income"),
+)
 
 
 def house_prices() -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from experiments import answers
-from experiments.cores import Cores
-from experiments.data import Data, Rows
-from experiments.search import Fold, Job, Positions, Trial, score_fold
+from experiments.data import Rows
+from experiments.search import Comparison, Positions, Trial, score_fold
 from experiments.spec import ExperimentSpec, TimeSplit
 from experiments.specfile import metrics_of
 from registry.artifact import Interval
@@ -37,11 +36,12 @@ class Held:
     """Every metric of the task."""
 
 
-def hold_out(spec: ExperimentSpec, pipeline: Any, data: Data) -> Held:
+def hold_out(comparison: Comparison, pipeline: Any) -> Held:
     """Score a finalist once on the rows that nothing was learned from."""
+    spec, data = comparison.spec, comparison.data
     given = answers.ask(pipeline, data.holdout, data.classes)
     try:
-        interval = scored(METRICS[spec.metric], given)
+        interval = scored(comparison.metric, given)
     except UndefinedScoreError:
         interval = Interval(value=math.nan, low=math.nan, high=math.nan)
     scores = {name: METRICS[name].score(given) for name in metrics_of(spec.task)}
@@ -67,18 +67,16 @@ class LearningCurve:
     scores: tuple[tuple[float, ...], ...]
 
 
-def learning_curve(
-    spec: ExperimentSpec, name: str, trial: Trial, data: Data, cores: Cores, splits: Sequence[Fold]
-) -> LearningCurve:
+def learning_curve(comparison: Comparison, name: str, trial: Trial) -> LearningCurve:
     """Fits on growing shares of the rows outside a fold, each scored on the rows inside."""
-    job = Job(spec, name, trial.parameters, data)
-    used = list(splits)[-LEARNING_FOLDS:]  # with folds that go forward in time the last are longest
+    job = comparison.job(name, trial.parameters)
+    used = comparison.folds[-LEARNING_FOLDS:]  # folds that go forward in time grow
     calls = [
-        (job, (part(spec, outside, share), inside))
+        (job, (part(comparison.spec, outside, share), inside))
         for share in LEARNING_SHARES
         for outside, inside in used
     ]
-    scores = [result.score for result in cores.map(score_fold, calls)]
+    scores = [result.score for result in comparison.cores.map(score_fold, calls)]
     scores += [fold.score for fold in trial.folds[-LEARNING_FOLDS:]]
     sizes = [round(len(used[0][0]) * share) for share in (*LEARNING_SHARES, 1.0)]
     table = np.reshape(scores, (len(sizes), len(used)))
@@ -93,10 +91,10 @@ def part(spec: ExperimentSpec, outside: Positions, share: float) -> Positions:
     return np.random.default_rng(spec.seed).permutation(outside)[:count]
 
 
-def importance(spec: ExperimentSpec, pipeline: Any, data: Data) -> pd.DataFrame:
+def importance(comparison: Comparison, pipeline: Any) -> pd.DataFrame:
     """How much the score suffers when one column's values are shuffled, most important first."""
-    metric = METRICS[spec.metric]
-    rng = np.random.default_rng(spec.seed)
+    metric, data = comparison.metric, comparison.data
+    rng = np.random.default_rng(comparison.spec.seed)
     count = min(len(data.holdout), IMPORTANCE_ROWS)
     rows = data.holdout.take(rng.permutation(len(data.holdout))[:count])
     intact = metric.score(answers.ask(pipeline, rows, data.classes))

@@ -24,13 +24,13 @@ SHOWN_CLASSES = 12
 MOST_POINTS = 3000
 
 
-def pictures(task: str, classes: Sequence[Any] | None, held: Held) -> Iterator[tuple[str, Figure]]:
+def pictures(held: Held, classes: Sequence[Any] | None) -> Iterator[tuple[str, Figure]]:
     """Name and figure of each picture of a finalist's answers on the held-out rows."""
-    if task == "regression":
+    if classes is None:
         yield "predicted-against-actual", predicted(held)
         yield "residuals", residuals(held)
         return
-    names = [str(name) for name in classes or ()]
+    names = [str(name) for name in classes]
     yield "confusion", confusion(held, names)
     yield "roc", curves(held, names, _roc, ("false positive rate", "true positive rate"))
     yield "precision-recall", curves(held, names, _precision_recall, ("recall", "precision"))

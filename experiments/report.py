@@ -39,8 +39,8 @@ def reason(selection: Selection, metric: Metric) -> str:
         lost = selection.losses[1]
         better = sum(metric.gain(w, r) > 0 for w, r in zip(winner.folds, rival.folds, strict=True))
         text = (
-            f"**{winner.name}** won with the best mean, {score}. The next, {rival.name}, is worse by "
-            f"{lost.mean:.4f} ± {lost.standard_error:.4f} (one standard error of the paired "
+            f"**{winner.name}** won with the best mean, {score}. The next, {rival.name}, is worse "
+            f"by {lost.mean:.4f} ± {lost.standard_error:.4f} (one standard error of the paired "
             f"differences); {winner.name} was better on {better} of {folds} folds."
         )
         if selection.rule == "one-standard-error":
@@ -48,9 +48,10 @@ def reason(selection: Selection, metric: Metric) -> str:
         return text
     lost = selection.losses[selection.ranking.index(winner)]
     return (
-        f"**{winner.name}** won as the smallest model that is as good as the best: {score} is worse "
-        f"than {best.name} by {lost.mean:.4f}, within one standard error of the paired differences "
-        f"({lost.standard_error:.4f}), and it has {_size(winner)} instead of {_size(best)}."
+        f"**{winner.name}** won as the smallest model that is as good as the best: {score} is "
+        f"worse than {best.name} by {lost.mean:.4f}, within one standard error of the paired "
+        f"differences ({lost.standard_error:.4f}), and it has {_size(winner)} instead of "
+        f"{_size(best)}."
     )
 
 
@@ -86,7 +87,8 @@ def table(
 ) -> str:
     """One row a candidate, the best first."""
     lines = [
-        f"| | candidate | {metric.name} | worse than the best by | held out | size | one row | parameters |",
+        f"| | candidate | {metric.name} | worse than the best by | held out "
+        "| size | one row | parameters |",
         "| --: | --- | --: | --: | --: | --: | --: | --- |",
     ]
     for place, (each, lost) in enumerate(zip(selection.ranking, selection.losses, strict=True), 1):

@@ -16,7 +16,7 @@ from experiments.cores import Cores
 from experiments.data import Data, Rows
 from experiments.errors import ExperimentError
 from experiments.spec import Candidate, ExperimentSpec, Range, TimeSplit
-from registry.metrics import METRICS
+from registry.metrics import METRICS, Metric
 
 Parameters = Mapping[str, Any]
 Positions = npt.NDArray[np.int64]
@@ -58,18 +58,48 @@ class Trial:
         return float(self.scores.std(ddof=1))
 
     @property
+    def standard_error(self) -> float:
+        """Of the mean, as if the folds were independent."""
+        return self.spread / math.sqrt(len(self.folds))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the libraries said, each thing once."""
+        return tuple(dict.fromkeys(said for fold in self.folds for said in fold.warnings))
+
+    @property
     def fit_seconds(self) -> float:
         """Mean over the folds, each on one core."""
         return float(np.mean([fold.fit_seconds for fold in self.folds]))
 
 
-def folds(spec: ExperimentSpec, train: Rows) -> list[Fold]:
+@dataclass(frozen=True)
+class Comparison:
+    """What all candidates are compared on."""
+
+    spec: ExperimentSpec
+    data: Data
+    cores: Cores
+    folds: tuple[Fold, ...]
     """The same rows for every candidate, so that their scores can be paired."""
+
+    @property
+    def metric(self) -> Metric:
+        """What decides."""
+        return METRICS[self.spec.metric]
+
+    def job(self, name: str, parameters: Parameters) -> "Job":
+        """One candidate with chosen parameters."""
+        return Job(self.spec, name, parameters, self.data)
+
+
+def folds(spec: ExperimentSpec, train: Rows) -> tuple[Fold, ...]:
+    """Forward in time where the split is; else at random, each class in its share."""
     if isinstance(spec.split, TimeSplit):
-        return list(TimeSeriesSplit(spec.cv.folds).split(train.X))
+        return tuple(TimeSeriesSplit(spec.cv.folds).split(train.X))
     kind = KFold if spec.task == "regression" else StratifiedKFold
     y = train.y.astype(str) if spec.task != "regression" else train.y
-    return list(kind(spec.cv.folds, shuffle=True, random_state=spec.seed).split(train.X, y))
+    return tuple(kind(spec.cv.folds, shuffle=True, random_state=spec.seed).split(train.X, y))
 
 
 def combinations(candidate: Candidate, seed: int) -> list[Parameters]:
@@ -97,21 +127,19 @@ def _draw(given: Range, rng: np.random.Generator) -> float | int:
     return round(drawn) if given.integer else float(f"{drawn:.4g}")
 
 
-def trials(
-    spec: ExperimentSpec, name: str, data: Data, cores: Cores, splits: Sequence[Fold]
-) -> Iterator[Trial]:
+def trials(comparison: Comparison, name: str) -> Iterator[Trial]:
     """Each combination of the candidate's parameters as its folds come in."""
-    candidate = spec.candidates[name]
-    chosen = combinations(candidate, spec.seed)
-    jobs = [Job(spec, name, parameters, data) for parameters in chosen]
-    scores = cores.map(score_fold, [(job, fold) for job in jobs for fold in splits])
+    spec = comparison.spec
+    chosen = combinations(spec.candidates[name], spec.seed)
+    jobs = [comparison.job(name, parameters) for parameters in chosen]
+    calls = [(job, fold) for job in jobs for fold in comparison.folds]
+    scores = comparison.cores.map(score_fold, calls)
     for parameters in chosen:
-        yield Trial(parameters, tuple(next(scores) for _ in splits))
+        yield Trial(parameters, tuple(next(scores) for _ in comparison.folds))
 
 
-def best(spec: ExperimentSpec, tried: Sequence[Trial]) -> Trial:
+def best(tried: Sequence[Trial], metric: Metric) -> Trial:
     """The trial with the best mean; the first of equals."""
-    metric = METRICS[spec.metric]
     return max(tried, key=lambda trial: metric.gain(trial.mean, 0.0))
 
 
@@ -133,6 +161,7 @@ class Job:
         self.pipeline = self._checked(lambda: pipelines.build(spec, family, parameters, data.roles))
 
     def fit(self, rows: Rows) -> tuple[Any, float]:
+        """The pipeline fitted on the rows, and the seconds it took."""
         start = time.perf_counter()
         fitted = self._checked(lambda: self.pipeline.fit(rows.X, rows.y))
         return fitted, time.perf_counter() - start
@@ -147,6 +176,7 @@ class Job:
 
 
 def score_fold(rows: Rows, job: Job, fold: Fold) -> FoldScore:
+    """Fit on the rows outside the fold, score on the rows inside."""
     outside, inside = fold
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -2,22 +2,33 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from registry.contract import Task
 
 Family = Literal["linear", "forest", "boosting", "dummy"]
 
 
-def _number(value: Any) -> Any:
+def _value(value: Any) -> Any:
     """YAML 1.1 reads 1e-3 as a string."""
+    if isinstance(value, list | dict):
+        raise ValueError("one number, string, true, false or null is needed")  # noqa: TRY004 - pydantic's
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
         return value
 
 
-Choice = Annotated[bool | int | float | str | None, BeforeValidator(_number)]
+def _values(given: Any) -> Any:
+    """One value is a list of one."""
+    return given if isinstance(given, list | tuple | dict | BaseModel) else (given,)
+
+
+def _kind(given: Any) -> str:
+    return "range" if isinstance(given, dict | BaseModel) else "list"
+
+
+Choice = Annotated[bool | int | float | str | None, BeforeValidator(_value)]
 Columns = tuple[str, ...]
 
 
@@ -90,11 +101,18 @@ class Range(_Closed):
     integer: bool = False
 
 
+Choices = Annotated[
+    Annotated[tuple[Choice, ...], Tag("list")] | Annotated[Range, Tag("range")],
+    Discriminator(_kind),
+    BeforeValidator(_values),
+]
+
+
 class Candidate(_Closed):
     """A family of models and the parameters to search."""
 
     family: Family
-    space: dict[str, tuple[Choice, ...] | Range] = {}
+    space: dict[str, Choices] = {}
     """By parameter: a list of values to try, or a range to draw from."""
     trials: int | None = Field(default=None, ge=1, le=1000)
     """How many combinations to draw; all of them when left out, which ranges do not allow."""

@@ -2,16 +2,27 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from experiments import pipelines
 from experiments.errors import ExperimentError
-from experiments.spec import ExperimentSpec, Range, Source, StratifiedSplit
+from experiments.spec import (
+    Candidate,
+    CrossValidation,
+    ExperimentSpec,
+    FileSplit,
+    RandomSplit,
+    Range,
+    Roles,
+    Source,
+    StratifiedSplit,
+    TimeSplit,
+)
 from registry.contract import Task
 from registry.metrics import METRICS
 
@@ -94,64 +105,71 @@ def _refusal(path: Path, problems: Sequence[str]) -> ExperimentError:
 
 def _explained(error: Any) -> str:
     """Pydantic's problem as: where, what was found, what is allowed."""
-    loc = [part for part in error["loc"] if part not in _BRANCHES]
-    where = ".".join(map(str, loc)) or "the file"
-    found, context = error.get("input"), error.get("ctx", {})
+    where, found, context = _where(error["loc"]), error.get("input"), error.get("ctx", {})
     match error["type"]:
         case "missing":
             return f"{where}: missing, and needed"
+        case "union_tag_not_found":
+            return f"{where}.kind: missing, and needed: random, stratified, time or file"
         case "extra_forbidden":
             allowed = _keys(error["loc"])
             return (
-                f"{'.'.join(map(str, loc))}: no such key{near(str(loc[-1]), allowed)}; "
+                f"{where}: no such key{near(str(error['loc'][-1]), allowed)}; "
                 f"allowed: {', '.join(allowed)}"
             )
-        case "literal_error" | "union_tag_invalid":
-            allowed = re.findall(
-                r"'([^']*)'", context.get("expected", context.get("expected_tags"))
-            )
-            if error["type"] == "union_tag_invalid":
-                where, found = f"{where}.kind", context["tag"]
-            return (
-                f"{where}: found {_shown(found)}{near(str(found), allowed)}; "
-                f"allowed: {', '.join(allowed)}"
-            )
-        case "union_tag_not_found":
-            return f"{where}.kind: missing, and needed: random, stratified, time or file"
+        case "literal_error":
+            return _not_allowed(where, found, context["expected"])
+        case "union_tag_invalid":
+            return _not_allowed(f"{where}.kind", context["tag"], context["expected_tags"])
         case _:
-            message = error["msg"][0].lower() + error["msg"][1:]
-            return f"{where}: found {_shown(found)}; {message}"
+            message = error["msg"].removeprefix("Value error, ")
+            return f"{where}: found {_shown(found)}; {message[0].lower()}{message[1:]}"
 
 
-# Names of types that pydantic puts into the location of a problem in a union.
-_BRANCHES = {
-    *("random", "stratified", "time", "file"),
-    *("Range", "tuple[nullable[union[bool,int,float,str]],...]"),
+def _not_allowed(where: str, found: Any, expected: str) -> str:
+    """`expected` as pydantic writes it: 'a', 'b' or 'c'."""
+    allowed = re.findall(r"'([^']*)'", expected)
+    return (
+        f"{where}: found {_shown(found)}{near(str(found), allowed)}; allowed: {', '.join(allowed)}"
+    )
+
+
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "data": Source,
+    "roles": Roles,
+    "cv": CrossValidation,
+    "random": RandomSplit,
+    "stratified": StratifiedSplit,
+    "time": TimeSplit,
+    "file": FileSplit,
 }
 
 
-def _keys(loc: tuple[int | str, ...]) -> list[str]:
+def _where(loc: Sequence[int | str]) -> str:
+    shown = [str(part) for index, part in enumerate(loc) if not _in_union(loc[:index])]
+    return ".".join(shown) or "the file"
+
+
+def _in_union(parents: Sequence[int | str]) -> bool:
+    """Whether pydantic's next word is not a key but the type of a union that it tried."""
+    match list(parents):
+        case ["split"] | ["candidates", _, "space", _]:
+            return True
+    return False
+
+
+def _keys(loc: Sequence[int | str]) -> list[str]:
     """The keys that are allowed where the location's last one was found."""
-    model: Any = ExperimentSpec
-    for part in loc[:-1]:
-        if isinstance(model, type) and part in model.model_fields:
-            model = model.model_fields[str(part)].annotation
-        model = next(_models(model, part), model)
+    match list(loc[:-1]):
+        case []:
+            model: type[BaseModel] = ExperimentSpec
+        case ["candidates", _]:
+            model = Candidate
+        case ["candidates", *_]:
+            model = Range
+        case [*_, str(section)]:
+            model = _SECTIONS[section]
     return list(model.model_fields)
-
-
-def _models(annotation: Any, part: int | str) -> Iterator[type[BaseModel]]:
-    """The models inside an annotation, the one of a union that the location names first."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-        return
-    found = [model for each in get_args(annotation) for model in _models(each, part)]
-    yield from sorted(found, key=lambda model: not _named(model, part))
-
-
-def _named(model: type[BaseModel], part: int | str) -> bool:
-    kind = model.model_fields.get("kind")
-    return model.__name__ == part or (kind is not None and get_args(kind.annotation) == (part,))
 
 
 def _shown(value: Any) -> str:

@@ -5,14 +5,13 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,11 +24,11 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
-def run(name: str, tags: Mapping[str, str], *, nested: bool = False) -> Iterator[Run]:
-    """A run of the active experiment that ends as FINISHED, FAILED or KILLED."""
-    started = mlflow.start_run(run_name=name, tags=dict(tags), nested=nested)
+def run(name: str, *, nested: bool = False) -> Iterator[str]:
+    """A run of the active experiment that ends as FINISHED, FAILED or KILLED; yields its id."""
+    started = mlflow.start_run(run_name=name, tags={PROCESS: _process()}, nested=nested)
     try:
-        yield started
+        yield str(started.info.run_id)
     except KeyboardInterrupt:
         mlflow.end_run("KILLED")
         raise
@@ -60,9 +59,8 @@ def point(client: MlflowClient, outer: str, spec_name: str, run_id: str) -> None
     )
 
 
-def process_tag() -> dict[str, str]:
-    """Which process a run belongs to."""
-    return {PROCESS: f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"}
+def _process() -> str:
+    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
 
 
 def heal(client: MlflowClient, experiment_id: str) -> int:

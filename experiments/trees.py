@@ -86,7 +86,7 @@ def thresholds(trees: Sequence[Tree]) -> Iterator[tuple[int, npt.NDArray[np.floa
         yield int(feature), np.unique(values[features == feature])
 
 
-def node(trees: Sequence[Tree], source: str, output: str, targets: int) -> onnx.NodeProto:
+def node(trees: Sequence[Tree], source: str, output: str) -> onnx.NodeProto:
     """The sum of the trees' leaves: [n, features] in double to [n, targets] in double."""
     parts = [_Flat.of(tree) for tree in trees]
     nodes = np.cumsum([0, *(len(part.feature) for part in parts)])
@@ -111,7 +111,7 @@ def node(trees: Sequence[Tree], source: str, output: str, targets: int) -> onnx.
         [source],
         [output],
         domain="ai.onnx.ml",
-        n_targets=targets,
+        n_targets=1 + max(tree.target for tree in trees),
         aggregate_function=1,  # sum
         post_transform=0,  # none
         tree_roots=nodes[:-1].tolist(),
