@@ -38,7 +38,7 @@ class Circumstances(BaseModel):
 
     def head(self) -> Iterator[str]:
         """The first lines of a page of results."""
-        yield f"`{self.command}`, {self.date}, commit {self.commit}. The raw figures are beside this."
+        yield f"`{self.command}`, {self.date}, commit {self.commit}; raw figures beside this page."
         yield ""
         yield f"{self.cpu}, {self.cores} cores, {self.memory_gb:.0f} GB, {self.system}, "
         yield f"Python {self.python}."

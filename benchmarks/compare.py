@@ -5,13 +5,10 @@ from pathlib import Path
 from benchmarks import measure
 from benchmarks.circumstances import circumstances
 from benchmarks.contenders import ASSAY_ONNX, BARE, CONTENDERS
-from benchmarks.environments import BUILD
-from benchmarks.measure import Bench, Plan
+from benchmarks.measure import Plan
 from benchmarks.plot import draw
-from benchmarks.processes import take_cores
 from benchmarks.report import page
 from benchmarks.results import Case, Results
-from benchmarks.subject import prepare
 
 # Windows long enough for p99 at 10 ms a request; all of it within ten minutes.
 FULL = Plan(
@@ -42,16 +39,14 @@ QUICK = Plan(
 def compare(plan: Plan, output: Path) -> Results:
     """Measure, and write comparison.json, .md and .png."""
     output.mkdir(parents=True, exist_ok=True)
-    cores = take_cores()
-    folder = BUILD / "run"
-    folder.mkdir(parents=True, exist_ok=True)
-    bench = Bench(prepare(folder), cores, folder)
     for contender in plan.contenders:
         plan.interpreter(contender)  # all are installed before the first is timed
-    ceiling = measure.ceiling(plan, bench)
-    started, measured = measure.run(plan, bench)
+    with measure.bench() as place:
+        version = place.subject.version
+        ceiling = measure.ceiling(plan, place)
+        started, measured = measure.run(plan, place)
     results = Results(
-        circumstances=circumstances(str(bench.subject.version), plan.environments),
+        circumstances=circumstances(str(version), plan.environments),
         seconds=plan.seconds,
         ceiling=tuple(ceiling),
         started=tuple(started),

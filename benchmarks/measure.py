@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,13 @@ import uvloop
 
 from benchmarks import grpc, rest
 from benchmarks.contenders import APPS, Contender
-from benchmarks.environments import interpreter
+from benchmarks.environments import BUILD, interpreter
 from benchmarks.errors import BenchmarkError
 from benchmarks.forms import Form, V2Grpc, V2Rest, work
 from benchmarks.load import Client, Target, Window, check, drive
-from benchmarks.processes import Cores, Launch, Server, Usage, running
+from benchmarks.processes import Cores, Launch, Server, Usage, running, take_cores
 from benchmarks.results import Case, Measured, Started
-from benchmarks.subject import Subject
+from benchmarks.subject import Subject, prepare
 from serving.process import Ports, free_ports
 
 logger = logging.getLogger(__name__)
@@ -61,22 +62,32 @@ class Bench:
     """For what contenders write."""
 
 
-def run(plan: Plan, bench: Bench) -> tuple[list[Started], list[Measured]]:
+@contextlib.contextmanager
+def bench() -> Iterator[Bench]:
+    """A bench of two cores, with the model on it."""
+    cores = take_cores()
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=BUILD) as name:
+        folder = Path(name)
+        yield Bench(prepare(folder), cores, folder)
+
+
+def run(plan: Plan, place: Bench) -> tuple[list[Started], list[Measured]]:
     """All rounds; contenders take turns at going first."""
     started: list[Started] = []
     measured: list[Measured] = []
     for number in range(plan.rounds):
         first = number % len(plan.contenders)
         for contender in [*plan.contenders[first:], *plan.contenders[:first]]:
-            start, figures = _turn(contender, number + 1, plan, bench)
+            start, figures = _turn(contender, number + 1, plan, place)
             started.append(start)
             measured.extend(figures)
     return started, measured
 
 
-def ceiling(plan: Plan, bench: Bench) -> list[Measured]:
+def ceiling(plan: Plan, place: Bench) -> list[Measured]:
     """The clients against a server that does nothing, asked what the others are."""
-    subject, ports = bench.subject, free_ports()
+    subject, ports = place.subject, free_ports()
     forms: dict[str, Form] = {
         "REST": V2Rest(subject.version.name),
         "gRPC": V2Grpc(subject.version.name),
@@ -85,9 +96,9 @@ def ceiling(plan: Plan, bench: Bench) -> list[Measured]:
     for target in targets.values():
         target.work.known.update(dict.fromkeys(range(len(target.work.requests)), NOTHING))
     command = [sys.executable, str(APPS / "nothing.py"), str(ports.http), str(ports.grpc)]
-    launch = Launch(command, {}, bench.folder)
+    launch = Launch(command, {}, place.folder)
     with running(
-        launch, bench.cores, bench.folder / "nothing.log", lambda: _answers(targets["REST"])
+        launch, place.cores, place.folder / "nothing.log", lambda: _answers(targets["REST"])
     ) as server:
         return [
             _measured("nothing", 1, case, _window(targets[case.way], case, plan, server))
@@ -98,16 +109,16 @@ def ceiling(plan: Plan, bench: Bench) -> list[Measured]:
 
 @contextlib.contextmanager
 def checked(
-    contender: Contender, rows: Collection[int], python: Path, bench: Bench
+    contender: Contender, rows: Collection[int], python: Path, place: Bench
 ) -> Iterator[tuple[Server, dict[int, dict[str, Target]]]]:
     """A started contender whose every answer is right, and how to ask it, by rows and way."""
-    ports, forms = free_ports(), contender.forms(bench.subject)
-    targets = {count: _targets(forms, bench.subject, count, ports) for count in sorted(rows)}
+    ports, forms = free_ports(), contender.forms(place.subject)
+    targets = {count: _targets(forms, place.subject, count, ports) for count in sorted(rows)}
     every = [target for ways in targets.values() for target in ways.values()]
-    folder = bench.folder / contender.name.replace(" ", "-")
+    folder = place.folder / contender.name.replace(" ", "-")
     folder.mkdir(parents=True, exist_ok=True)
-    launch = contender.launch(python, bench.subject, folder, ports)
-    with running(launch, bench.cores, folder / "log", lambda: _answers(every[0])) as server:
+    launch = contender.launch(python, place.subject, folder, ports)
+    with running(launch, place.cores, folder / "log", lambda: _answers(every[0])) as server:
         for target in every:
             for complaint in uvloop.run(check(target)):
                 raise BenchmarkError(f"{contender.name}, before it is timed: {complaint}")
@@ -115,11 +126,11 @@ def checked(
 
 
 def _turn(
-    contender: Contender, number: int, plan: Plan, bench: Bench
+    contender: Contender, number: int, plan: Plan, place: Bench
 ) -> tuple[Started, list[Measured]]:
     rows = {case.rows for case in plan.cases}
     figures = []
-    with checked(contender, rows, plan.interpreter(contender), bench) as (server, targets):
+    with checked(contender, rows, plan.interpreter(contender), place) as (server, targets):
         for case in plan.cases:
             if case.way in targets[case.rows]:
                 window = _window(targets[case.rows][case.way], case, plan, server)

@@ -42,7 +42,8 @@ class OpenLoop:
         self._work = work
         self._rate = rate
         self._random = random.Random(0)  # noqa: S311 - arrival times, no secret
-        self._idle: list[Connection] = []
+        self._connections = 0
+        self._idle: deque[Connection] = deque()  # the one idle for longest is used next
         self._waiting: deque[float] = deque()
         self._position = -1
         self._closing = False
@@ -56,6 +57,7 @@ class OpenLoop:
                 lambda: Connection(self._answered, self._lost), host, int(port)
             )
             self._idle.append(connection)
+            self._connections += 1
         due = time.perf_counter()
         end = due + seconds
         while due < end:
@@ -63,10 +65,10 @@ class OpenLoop:
             while due <= now:
                 self._send(due)
                 due += self._random.expovariate(self._rate)
-            if len(self._waiting) > MOST_WAITING:
+            if len(self._waiting) > MOST_WAITING or not self._connections:
                 raise BenchmarkError(f"the server does not keep up with {self._rate:.0f}/s")
             await asyncio.sleep(TICK)
-        while len(self._idle) < CONNECTIONS:
+        while len(self._idle) < self._connections:
             await asyncio.sleep(TICK)
         self._closing = True
         for connection in self._idle:
@@ -77,7 +79,7 @@ class OpenLoop:
             self._waiting.append(due)
             return
         self._position = (self._position + 1) % len(self._work.requests)
-        self._idle.pop().send(self._work.requests[self._position], self._position, due)
+        self._idle.popleft().send(self._work.requests[self._position], self._position, due)
 
     def _answered(self, connection: Connection, status: bytes, body: bytes) -> None:
         self.answers.latencies.append(time.perf_counter() - connection.since)
@@ -92,6 +94,10 @@ class OpenLoop:
         if self._waiting:
             self._send(self._waiting.popleft())
 
-    def _lost(self, _: Connection) -> None:
-        if not self._closing:
-            raise BenchmarkError("the server closed a connection")
+    def _lost(self, connection: Connection) -> None:
+        if self._closing:
+            return
+        self.answers.fail("the server closed a connection")
+        self._connections -= 1
+        if connection in self._idle:
+            self._idle.remove(connection)

@@ -15,13 +15,12 @@ from scipy import stats
 
 from benchmarks.circumstances import Circumstances, circumstances
 from benchmarks.contenders import ASSAY_ONNX
-from benchmarks.environments import BUILD, interpreter
+from benchmarks.environments import interpreter
 from benchmarks.load import Target, drive
-from benchmarks.measure import Bench, checked
+from benchmarks.measure import bench, checked
 from benchmarks.openloop import Answers, OpenLoop
 from benchmarks.plot import draw_memory
-from benchmarks.processes import Server, take_cores
-from benchmarks.subject import prepare
+from benchmarks.processes import Server
 
 logger = logging.getLogger(__name__)
 
@@ -77,19 +76,16 @@ class Soaked(BaseModel):
 def soak(minutes: float, load: float, output: Path) -> Soaked:
     """Ask one-row requests at a share of capacity; write soak.json, .md and .png."""
     output.mkdir(parents=True, exist_ok=True)
-    cores = take_cores()
-    folder = BUILD / "run"
-    folder.mkdir(parents=True, exist_ok=True)
-    bench = Bench(prepare(folder), cores, folder)
     python = interpreter(ASSAY_ONNX.environment)
-    with checked(ASSAY_ONNX, {1}, python, bench) as (server, targets):
+    with bench() as place, checked(ASSAY_ONNX, {1}, python, place) as (server, targets):
+        version = place.subject.version
         target = targets[1]["REST"]
         capacity = _capacity(target)
         logger.info("capacity %.0f/s; asking %.0f/s for %g min", capacity, load * capacity, minutes)
         answers, memory = uvloop.run(_soak(target, server, load * capacity, minutes * 60))
     latencies = np.array(answers.latencies) * 1000
     soaked = Soaked(
-        circumstances=circumstances(str(bench.subject.version), {ASSAY_ONNX.environment}),
+        circumstances=circumstances(str(version), {ASSAY_ONNX.environment}),
         contender=ASSAY_ONNX.name,
         capacity=capacity,
         rate=load * capacity,
