@@ -52,7 +52,7 @@ def _add_input(request: ModelInferRequest, tensor: Document, raw: bool) -> None:
     datatype, data = tensor["datatype"], tensor["data"]
     field, kind = FIELDS[datatype]
     _say(type(data) is list and all(type(value) is kind for value in data))
-    _say(datatype != "FP32" or all(abs(value) < FLOAT32_MAX for value in data))
+    _say(datatype != "FP32" or not any(abs(value) > FLOAT32_MAX for value in data))
     added = request.inputs.add(name=tensor["name"], datatype=datatype, shape=tensor["shape"])
     _set_parameters(added, tensor.get("parameters"))
     if raw:
