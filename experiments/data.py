@@ -117,7 +117,7 @@ def _target(column: "pd.Series[Any]", spec: ExperimentSpec) -> tuple[Labels, Lab
     """The target as float64, or as str, int or bool labels and the sorted classes."""
     name = spec.target
     if column.nunique() < 2:
-        found = "no values" if column.empty else f"one value only, {column.iloc[0]!r}"
+        found = "no values" if column.empty else f"one value only, {column.tolist()[0]!r}"
         raise ExperimentError(f"target: column {name!r} has {found}; there is nothing to learn")
     if spec.task == "regression":
         return _amounts(column, spec), None
@@ -134,7 +134,7 @@ def _target(column: "pd.Series[Any]", spec: ExperimentSpec) -> tuple[Labels, Lab
 def _amounts(column: "pd.Series[Any]", spec: ExperimentSpec) -> Labels:
     if column.dtype.kind not in "iuf":
         raise ExperimentError(
-            f"target: column {spec.target!r} holds {column.iloc[0]!r}, which is no number; "
+            f"target: column {spec.target!r} holds {column.tolist()[0]!r}, which is no number; "
             "task regression needs numbers"
         )
     amounts = column.to_numpy(dtype=np.float64)
@@ -158,7 +158,7 @@ def _labels(column: "pd.Series[Any]", name: str) -> Labels:
         return values.astype(np.int64)
     if not column.map(lambda value: isinstance(value, str)).all():
         raise ExperimentError(
-            f"target: column {name!r} holds {column.iloc[0]!r}; classes are strings, "
+            f"target: column {name!r} holds {column.tolist()[0]!r}; classes are strings, "
             "whole numbers or true and false"
         )
     return column.to_numpy(dtype=object)
@@ -202,7 +202,7 @@ def _check_rows(spec: ExperimentSpec, data: Data) -> None:
         return
     names, counts = np.unique(data.train.y.astype(str), return_counts=True)
     if counts.min() < spec.cv.folds or len(names) < len(data.classes):
-        rare = names[counts.argmin()]
+        rare = str(names[counts.argmin()])
         missing = sorted({str(c) for c in data.classes} - set(names))
         found = (
             f"no rows of class {missing[0]!r}" if missing else (f"{counts.min()} of class {rare!r}")
