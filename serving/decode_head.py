@@ -22,7 +22,7 @@ def read_head(document: Mapping[str, Any], table: Table) -> None:
         _read_id(document["id"], table)
     if document.get("parameters") is not None:
         _read_parameters(document["parameters"], table)
-    if document.get("outputs"):
+    if document.get("outputs") is not None:
         _read_outputs(document["outputs"], table)
 
 

@@ -42,7 +42,7 @@ def _read_form(document: Mapping[str, Any], table: Table) -> None:
         message = f"exactly one of {', '.join(READERS)} is expected"
         raise refuse(400, Code.WRONG_STRUCTURE, message)
     (form,) = forms
-    if document.get("params"):
+    if document.get("params") not in (None, {}):
         table.problems.add(None, Code.WRONG_PARAMETER, "this model takes no `params`")
     READERS[form](document[form], table)
 

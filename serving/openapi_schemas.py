@@ -112,7 +112,6 @@ def inference_response(contract: Contract, model_name: str, model_version: str) 
     """A V2 response."""
     tensors = []
     for output in contract.outputs:
-        fixed = [{"const": size} for size in output.shape[1:]]
         tensors.append(
             closed(
                 {
@@ -121,7 +120,7 @@ def inference_response(contract: Contract, model_name: str, model_version: str) 
                     "parameters": {"type": "object"},
                     "shape": {
                         "type": "array",
-                        "prefixItems": [{"type": "integer", "minimum": 1}, *fixed],
+                        "items": {"type": "integer", "minimum": 1},
                         "minItems": len(output.shape),
                         "maxItems": len(output.shape),
                     },

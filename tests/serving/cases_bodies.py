@@ -180,6 +180,8 @@ WAYS = [
     invoke("not-json", lambda rows, names: b"dataframe_split", "malformed_json"),
     invoke("unknown-field", lambda rows, names: {**split(rows), "signature_name": "x"}, "unknown_field"),
     invoke("params", lambda rows, names: {**split(rows), "params": {"top": 3}}, "wrong_parameter"),
+    invoke("params-false", lambda rows, names: {**split(rows), "params": False}, "wrong_parameter"),
+    invoke("params-empty-list", lambda rows, names: {**split(rows), "params": []}, "wrong_parameter"),
     invoke("split-a-list", lambda rows, names: {"dataframe_split": rows}, "wrong_structure", "dataframe_split"),
     invoke("split-null", lambda rows, names: {"dataframe_split": None}, "wrong_structure", "dataframe_split"),
     invoke("split-without-columns", lambda rows, names: {"dataframe_split": {"data": [[1]]}}, "wrong_structure", "dataframe_split"),

@@ -161,6 +161,7 @@ DOCUMENTS = [
     DocumentCase("output-nameless", top(outputs=[{}]), "wrong_structure"),
     DocumentCase("output-unknown-field", top(outputs=[{"name": "prediction", "shape": [1]}]), "wrong_structure"),
     DocumentCase("outputs-an-object", top(outputs={"name": "prediction"}), "wrong_structure"),
+    *(DocumentCase(f"outputs-{name}", top(outputs=value), "wrong_structure") for name, value in [("false", False), ("zero", 0), ("text", ""), ("empty-object", {})]),
     DocumentCase("classification", top(outputs=[{"name": "prediction", "parameters": {"classification": 3}}]), "wrong_parameter", "prediction"),
     DocumentCase("output-in-shared-memory", top(outputs=[{"name": "prediction", "parameters": {"shared_memory_region": "r"}}]), "wrong_parameter", "prediction"),
 ]  # fmt: skip
