@@ -72,13 +72,13 @@ def build(
     With `wheels`, a folder inside this repository, nothing is downloaded. Without `serve_with` the
     version's own evidence chooses the engine.
     """
+    options = [f"--platform={PLATFORM}"]
+    if wheels is not None:
+        options += ["--network=none", f"--build-arg=WHEELS={_inside(wheels)}/*.whl"]
     folder = IMAGES / f"{version.name}-{version.number}-{version.digest[:12]}"
     bundle = pack(client, version, folder / "bundle", serve_with)
     tag = tag_of(bundle.manifest)
-    options = [f"--platform={PLATFORM}", f"--tag={tag}"]
-    options.append(f"--build-arg=BUNDLE={bundle.folder.relative_to(ROOT)}")
-    if wheels is not None:
-        options += ["--network=none", f"--build-arg=WHEELS={_inside(wheels)}/*.whl"]
+    options += [f"--tag={tag}", f"--build-arg=BUNDLE={bundle.folder.relative_to(ROOT)}"]
     for label, value in labels(version, bundle.manifest, _revision()).items():
         options.append(f"--label={label}={value}")
     engine(

@@ -9,11 +9,13 @@ import sys
 import time
 
 import pytest
+import yaml
 
 from serving import container
 from serving.ask import ask_server
 from serving.clients import v2_request
 from serving.container import Container
+from serving.image import ROOT
 from serving.process import free_ports
 from tests.image.conftest import Built
 
@@ -154,3 +156,18 @@ def test_serve_image_asks_and_leaves_nothing_after_ctrl_c(built: Built) -> None:
     assert "V2 REST" in said
     left = container.engine("ps", "--all", "--quiet", f"--filter=publish={ports.http}")
     assert left == ""
+
+
+def test_compose_sets_the_same_limits() -> None:
+    """Two ways to run one image; this needs no engine."""
+    service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["model"]
+    options = dict(zip(container.RESTRICTIONS, container.RESTRICTIONS[1:], strict=False))
+    assert str(service["cpus"]) == options["--cpus"]
+    assert (service["mem_limit"], service["memswap_limit"]) == (container.MEMORY,) * 2
+    assert service["user"] == options["--user"]
+    assert service["tmpfs"] == options["--tmpfs"]
+    assert service["cap_drop"] == [options["--cap-drop"]]
+    assert service["security_opt"] == [options["--security-opt"]]
+    assert service["read_only"] is True
+    assert "--read-only" in options
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
