@@ -110,24 +110,23 @@ def inference_request(contract: Contract) -> Schema:
 
 def inference_response(contract: Contract, model_name: str, model_version: str) -> Schema:
     """A V2 response."""
-    tensors = []
-    for output in contract.outputs:
-        tensors.append(
-            closed(
-                {
-                    "name": {"const": output.name},
-                    "datatype": {"const": output.datatype},
-                    "parameters": {"type": "object"},
-                    "shape": {
-                        "type": "array",
-                        "items": {"type": "integer", "minimum": 1},
-                        "minItems": len(output.shape),
-                        "maxItems": len(output.shape),
-                    },
-                    "data": _list(element(output)),
-                }
-            )
+    tensors = [
+        closed(
+            {
+                "name": {"const": output.name},
+                "datatype": {"const": output.datatype},
+                "parameters": {"type": "object"},
+                "shape": {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 1},
+                    "minItems": len(output.shape),
+                    "maxItems": len(output.shape),
+                },
+                "data": _list(element(output)),
+            }
         )
+        for output in contract.outputs
+    ]
     properties = {
         "model_name": {"const": model_name},
         "model_version": {"const": model_version},
