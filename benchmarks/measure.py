@@ -140,8 +140,7 @@ def _turn(
         contender=contender.name,
         round=number,
         seconds=server.start_seconds,
-        rss_mb=memory.rss,
-        pss_mb=memory.pss,
+        memory_mb=memory.mb,
         processes=memory.processes,
     )
     _log(started, figures)
@@ -199,7 +198,7 @@ def _log(started: Started, figures: Sequence[Measured]) -> None:
         started.round,
         started.contender,
         started.seconds,
-        started.pss_mb,
+        started.memory_mb,
         started.processes,
     )
     for each in figures:

@@ -20,7 +20,7 @@ def _panels(results: Results) -> list[tuple[str, str, Case | None]]:
         (f"Requests a second, connections: {many.connections}", "requests_per_second", many),
         (f"p99 in ms, connections: {many.connections}", "p99_ms", many),
         (f"CPU ms a request, connections: {many.connections}", "cpu_ms", many),
-        ("Memory under load, MB", "pss_mb", None),
+        ("Memory under load, MB", "memory_mb", None),
         ("Start to first right answer, s", "seconds", None),
     ]
 

@@ -53,11 +53,11 @@ class Usage(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Of all processes of a server, MB of 10⁶ bytes."""
+    """What a server holds."""
 
-    rss: float
-    pss: float
-    """Pages that processes share counted once; the fair figure where there are several."""
+    mb: float
+    """MB of 10⁶ bytes: the resident set of one process; of several, their proportional sets, which
+    count shared pages once, and less where strangers share them too."""
     processes: int
 
 
@@ -84,11 +84,9 @@ class Server:
         """What all its processes hold now."""
         pids = tree(self.process.pid)
         rolls = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
-        rss, pss = (
-            sum(int(kb) for roll in rolls for kb in re.findall(pattern, roll)) * 1024 / 1e6
-            for pattern in (r"Rss:\s+(\d+)", r"Pss:\s+(\d+)")
-        )
-        return Memory(rss, pss, len(pids))
+        pattern = r"Rss:\s+(\d+)" if len(pids) == 1 else r"Pss:\s+(\d+)"
+        kilobytes = sum(int(found) for roll in rolls for found in re.findall(pattern, roll))
+        return Memory(kilobytes * 1024 / 1e6, len(pids))
 
 
 def take_cores() -> Cores:

@@ -8,7 +8,7 @@ from benchmarks.summary import Figure, Verdict, failures, fewest_and_most, ratio
 MEASURES = {
     "requests_per_second": "requests/s",
     "p99_ms": "p99",
-    "pss_mb": "memory",
+    "memory_mb": "memory",
     "seconds": "start to first answer",
 }
 GLANCE = """\
@@ -85,8 +85,8 @@ def _method(results: Results) -> Iterator[str]:
     yield f"Median (lowest to highest) of {rounds} rounds. In each, every server is started on a"
     yield "core of its own with one thread for BLAS and OpenMP, must give the trained pipeline's"
     yield f"answers, is asked in a closed loop from the other core ({windows}; every answer is"
-    yield "checked), and is stopped. Memory is the proportional set size of all its processes after"
-    yield "the load; start is the time to the first right answer."
+    yield "checked), and is stopped. Memory is what its processes hold after the load, shared pages"
+    yield "counted once; start is the time to the first right answer."
     yield ""
     yield f"The client alone asks a server that does nothing {rates}. Its core was at most "
     yield f"{busiest:.0%} busy; other processes took at most {others:.0%} of the server's core."
@@ -106,7 +106,7 @@ def _glance(results: Results, name: str) -> str:
         _times(ratio(results, name, stock, "requests_per_second", many)),
         _cell(results, name, "p99_ms", many),
         _cell(results, name, "cpu_ms", many),
-        _cell(results, name, "pss_mb", None),
+        _cell(results, name, "memory_mb", None),
         _cell(results, name, "seconds", None),
     ]
     return f"| {' | '.join([name, *cells])} |"

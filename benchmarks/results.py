@@ -47,8 +47,7 @@ class Started(_Record):
     round: int
     seconds: float
     """To the first right answer."""
-    rss_mb: float
-    pss_mb: float
+    memory_mb: float
     processes: int
 
 

@@ -59,7 +59,7 @@ OBJECTIVES = (
     Objective(ASSAY_ONNX, RATE, _one_row("gRPC", 32), (STOCK_GRPC,), 8, at_least=True),
     Objective(ASSAY_PYFUNC, RATE, _one_row("REST", 1), STOCKS, 1, at_least=True),
     Objective(ASSAY_PYFUNC, RATE, _one_row("REST", 32), STOCKS, 5, at_least=True),
-    Objective(ASSAY_ONNX, "pss_mb", None, STOCKS, 0.7, at_least=False),
+    Objective(ASSAY_ONNX, "memory_mb", None, STOCKS, 0.7, at_least=False),
     Objective(ASSAY_ONNX, "seconds", None, STOCKS, 0.5, at_least=False),
 )
 
