@@ -9,6 +9,7 @@ from benchmarks.errors import BenchmarkError
 from registry.errors import RegistryError
 from serving.errors import ServingError
 
+QUIET = 0.1  # of the server's core: beyond this, figures say as much about the neighbours
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -17,12 +18,14 @@ def compare(options: argparse.Namespace) -> int:
     from benchmarks.compare import FULL, QUICK
     from benchmarks.compare import compare as run
     from benchmarks.report import verdict_line
-    from benchmarks.summary import failures, verdicts
+    from benchmarks.summary import failures, noise, verdicts
 
     results = run(QUICK if options.quick else FULL, options.output)
     judged = verdicts(results)
     for verdict in judged:
         print(verdict_line(verdict))
+    if noise(results) > QUIET:
+        print(f"not quiet: other processes took up to {noise(results):.0%} of the server's core")
     wrong = failures(results)
     for name, count in wrong.items():
         print(f"{name}: {count} requests failed or were answered wrongly")

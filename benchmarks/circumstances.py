@@ -40,8 +40,8 @@ class Circumstances(BaseModel):
         """The first lines of a page of results."""
         yield f"`{self.command}`, {self.date}, commit {self.commit}; raw figures beside this page."
         yield ""
-        yield f"{self.cpu}, {self.cores} cores, {self.memory_gb:.0f} GB, {self.system}, "
-        yield f"Python {self.python}."
+        yield f"{self.cpu}, {self.cores} cores, {self.memory_gb:.0f} GB, {self.system}, Python"
+        yield f"{self.python}."
         yield ""
 
     def foot(self) -> Iterator[str]:

@@ -50,7 +50,8 @@ def draw(results: Results, path: Path) -> None:
             )
         if case is not None:  # these span orders of magnitude
             axis.set_xscale("log")
-        axis.set_title(title, loc="left", fontsize=11)
+        scale = "" if case is None else " (logarithmic)"
+        axis.set_title(title + scale, loc="left", fontsize=11)
         axis.margins(x=0.18)
         axis.spines[["top", "right"]].set_visible(False)
     figure.suptitle(

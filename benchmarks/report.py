@@ -1,9 +1,19 @@
 """Results as a page of Markdown."""
 
+import textwrap
 from collections.abc import Iterator
 
 from benchmarks.results import Case, Results
-from benchmarks.summary import Figure, Verdict, failures, fewest_and_most, ratio, values, verdicts
+from benchmarks.summary import (
+    Figure,
+    Verdict,
+    failures,
+    fewest_and_most,
+    noise,
+    ratio,
+    values,
+    verdicts,
+)
 
 MEASURES = {
     "requests_per_second": "requests/s",
@@ -60,7 +70,7 @@ def _lines(results: Results, picture: str) -> Iterator[str]:
     yield from (_glance(results, name) for name in _names(results, "REST", 1))
     yield ""
     yield "## All cases"
-    for way, rows in sorted({(m.case.way, m.case.rows) for m in results.measured}, reverse=True):
+    for way, rows in sorted({(m.case.way, m.case.rows) for m in results.measured}):
         yield ""
         yield f"### {way}, {_rows(rows)} in a request"
         yield ""
@@ -75,23 +85,30 @@ def _method(results: Results) -> Iterator[str]:
         f"{seconds:g} s with {_rows(rows)}" for rows, seconds in results.seconds.items()
     )
     busiest = max(each.client_busy for each in results.measured)
-    others = max(each.others_busy for each in results.measured)
     rates = ", ".join(
         f"{each.requests_per_second:,.0f}/s over {each.case.way} at "
         f"{_connections(each.case.connections)}"
         for each in results.ceiling
     )
-    broken = failures(results)
-    yield f"Median (lowest to highest) of {rounds} rounds. In each, every server is started on a"
-    yield "core of its own with one thread for BLAS and OpenMP, must give the trained pipeline's"
-    yield f"answers, is asked in a closed loop from the other core ({windows}; every answer is"
-    yield "checked), and is stopped. Memory is what its processes hold after the load, shared pages"
-    yield "counted once; start is the time to the first right answer."
+    yield _paragraph(
+        f"Median (lowest to highest) of {rounds} rounds. In each, every server is started on a "
+        "core of its own with one thread for BLAS and OpenMP, must give the trained pipeline's answers, "
+        f"is asked in a closed loop from the other core (for {windows} in a request), and is "
+        "stopped. Every answer is checked, in timed windows too. Memory is what a server's "
+        "processes hold after the load, shared pages counted once; start is the time to the first "
+        "right answer. Stock is measured with MLServer's defaults and without workers; objectives "
+        "are held against the better one. It cannot answer with text over gRPC: there it is "
+        "measured with apps/repaired.py."
+    )
     yield ""
-    yield f"The client alone asks a server that does nothing {rates}. Its core was at most "
-    yield f"{busiest:.0%} busy; other processes took at most {others:.0%} of the server's core."
+    yield _paragraph(
+        f"Against a server that does nothing, the client alone makes {rates}. Its core was at most "
+        f"{busiest:.0%} busy; other processes took at most {noise(results):.0%} of the server's."
+    )
+    broken = failures(results)
     if broken:
         counts = ", ".join(f"{name}: {count}" for name, count in broken.items())
+        yield ""
         yield f"Requests that failed or were answered wrongly: {counts}."
     yield ""
 
@@ -155,6 +172,10 @@ def _times(figure: Figure | None) -> str:
 def _number(value: float) -> str:
     """Three digits that mean something."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(text, 110)
 
 
 def _rows(rows: int) -> str:

@@ -125,6 +125,11 @@ def verdicts(results: Results) -> list[Verdict]:
     return found
 
 
+def noise(results: Results) -> float:
+    """The largest share of the server's core that other processes took in a timed window."""
+    return max(each.others_busy for each in results.measured)
+
+
 def failures(results: Results) -> dict[str, int]:
     """Requests that failed or were answered wrongly while timed, by contender with any."""
     counts: dict[str, int] = {}
