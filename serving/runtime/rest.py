@@ -15,7 +15,7 @@ from serving.decode import Decoder, Request
 from serving.encode import Encoder
 from serving.engine import Outputs
 from serving.problems import Code, Problem, Refusal, refuse
-from serving.runtime.body import ClientGone, Headers, Message, Receive, read_body
+from serving.runtime.body import ClientGone, Headers, Intake, Message, Receive
 from serving.runtime.incident import incident
 from serving.runtime.metrics import ModelMetrics, RestMetrics
 from serving.runtime.model import AssayRuntime
@@ -77,6 +77,7 @@ class Door:
         self._runtime = runtime
         self._rest_metrics, self._model_metrics = metrics
         self._in_flight = in_flight
+        self._intake = Intake()
         model = f"/v2/models/{runtime.name}"
         self._ways = {
             f"{model}/infer": INFER_WAY,
@@ -122,10 +123,11 @@ class Door:
         if scope["method"] != "POST":
             raise refuse(405, Code.WRONG_METHOD, f"{way.path} takes POST")
         plane = self._runtime.plane
-        if self._in_flight() > plane.limits.max_waiting:
+        # A request whose body is not here yet has nobody wait for it.
+        if self._in_flight() - self._intake.waiting > plane.limits.max_waiting:
             raise refuse(503, Code.OVERLOADED, "too many requests are waiting; try again")
         headers: Headers = dict(scope["headers"])
-        body = await read_body(headers, receive, plane.limits)
+        body = await self._intake.read(headers, receive, plane.limits)
         request = way.decode(plane.decoder, body, headers)
         outputs = await plane.predict(request, _deadline(headers, request))
         return way.encode(plane.encoder, request, outputs)
