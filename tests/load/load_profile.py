@@ -52,7 +52,7 @@ class Constant(_Closed):
 
 
 class Steps(_Closed):
-    """More and more load until the objective is missed twice: finds the capacity."""
+    """More and more load until a step misses the objective twice: finds the capacity."""
 
     kind: Literal["steps"]
     first: Level

@@ -36,7 +36,7 @@ def load_test(result: Result) -> LoadTest:
     """The figures that the capacity gate looks at: those of the stage that showed the capacity.
 
     Of a replica that carries nothing they are the first stage's, with a rate of 0. A failure counts
-    wherever it happened, a 503 only up to the capacity: beyond it, it is the right answer.
+    wherever it happened, a 503 where the objective was met: beyond that, it is the right answer.
     """
     verdict = result.verdict
     found = verdict.capacity
@@ -47,7 +47,7 @@ def load_test(result: Result) -> LoadTest:
     shown = verdict.stages[found.stage or 0].summary
     if shown.p50_ms is None or shown.p95_ms is None or shown.p99_ms is None:
         raise LoadTestError("nothing was answered, so there is nothing to record")
-    carried = verdict.stages[: (found.stage or 0) + 1]
+    carried = [stage for stage in verdict.stages if not stage.missed]
     return LoadTest(
         model_digest=result.digest,
         profile=result.profile.name,

@@ -1,6 +1,5 @@
 """Whether a run met its objective, and how much one replica carries: pure functions."""
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -103,11 +102,6 @@ def generator_limit(summary: Summary, usage: Usage) -> str | None:
     return None
 
 
-def give_up(summaries: Sequence[Summary], objective: Objective) -> bool:
-    """Whether more load is pointless: two steps in a row missed."""
-    return len(summaries) >= 2 and all(missed(each, objective) for each in summaries[-2:])
-
-
 def judge(
     profile: Profile, summaries: Sequence[Summary], usages: Sequence[Usage], peak_mb: float | None
 ) -> Verdict:
@@ -123,11 +117,11 @@ def judge(
         for summary, usage in zip(summaries, usages, strict=True)
     )
     capacity = find_capacity(stages) if isinstance(profile.shape, Steps) else None
-    reasons = [*_of_run(profile, stages, peak_mb)]
     if capacity is None:
-        reasons = [*_of_stages(stages, objective), *reasons]
+        reasons = _of_stages(stages, objective)
     else:
-        reasons = [*_of_steps(stages, capacity, objective), *reasons]
+        reasons = _of_steps(stages, capacity, objective)
+    reasons += _of_run(profile, stages, peak_mb)
     return Verdict(
         met=not reasons,
         reasons=tuple(reasons),
@@ -138,22 +132,30 @@ def judge(
 
 
 def find_capacity(stages: Sequence[Stage]) -> Capacity:
-    """The last stage of those that meet the objective from the first one on."""
-    good = list(itertools.takewhile(lambda stage: not stage.missed, stages))
-    best = good[-1].summary.rate if good else 0.0
+    """The last level that meets the objective, at its second attempt at the latest, as do all
+    below it."""
+    shown: int | None = None
+    for number, stage in enumerate(stages):
+        if not stage.missed:
+            shown = number
+        elif _attempts(stages[: number + 1], stage.summary.level) > 1:
+            break
     at_least = None
-    if len(good) == len(stages):
+    if not stages[-1].missed:
         at_least = "the profile ended before the replica did"
-    elif stages[len(good)].generator is not None:
-        at_least = f"at the next step {stages[len(good)].generator}"
-    return Capacity(
-        requests_per_second=best, stage=len(good) - 1 if good else None, at_least=at_least
-    )
+    elif all(stage.generator for stage in stages[-2:]):
+        at_least = f"at the next step {stages[-1].generator}"
+    best = 0.0 if shown is None else stages[shown].summary.rate
+    return Capacity(requests_per_second=best, stage=shown, at_least=at_least)
 
 
 def replicas(traffic: float, capacity: float) -> int | None:
     """How many replicas carry so many requests a second; None when one carries nothing."""
     return max(1, math.ceil(traffic / (capacity * UTILISATION))) if capacity else None
+
+
+def _attempts(stages: Sequence[Stage], level: float) -> int:
+    return sum(1 for stage in stages if stage.summary.level == level)
 
 
 def _share(part: int, summary: Summary) -> float:
@@ -178,9 +180,9 @@ def _of_steps(stages: Sequence[Stage], capacity: Capacity, objective: Objective)
     if capacity.stage is None:
         return [f"the first step: {reason}" for reason in stages[0].missed]
     reasons = []
-    failed = sum(stage.summary.failed for stage in stages[capacity.stage + 1 :])
+    failed = sum(stage.summary.failed for stage in stages if stage.missed)
     if failed:
-        reasons.append(f"{failed} requests failed beyond the capacity; 503 is how to say no")
+        reasons.append(f"{failed} requests failed; a server with too much to do answers 503")
     least = objective.least_rate
     if least is not None and capacity.requests_per_second < least:
         reasons.append(

@@ -2,7 +2,6 @@
 stopped it."""
 
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from serving import container
 from tests.load.errors import LoadTestError
 from tests.load.records import Span
 from tests.load.verdict import Usage
@@ -153,13 +153,7 @@ def source_of(pid: int) -> Source:
 
 def container_pid(name: str) -> int:
     """The first process of a running container."""
-    command = ["docker", "inspect", "--format", "{{.State.Pid}}", name]
-    try:
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "stderr", None) or error
-        raise LoadTestError(f"no running container {name!r}: {str(said).strip()}") from None
-    pid = int(done.stdout)
+    pid = int(container.engine("inspect", "--format", "{{.State.Pid}}", name))
     if pid == 0:
         raise LoadTestError(f"the container {name!r} is not running; start it first")
     return pid
