@@ -92,9 +92,9 @@ def _method(results: Results) -> Iterator[str]:
     )
     yield _paragraph(
         f"Median (lowest to highest) of {rounds} rounds. In each, every server is started on a "
-        "core of its own with one thread for BLAS and OpenMP, must give the trained pipeline's answers, "
-        f"is asked in a closed loop from the other core (for {windows} in a request), and is "
-        "stopped. Every answer is checked, in timed windows too. Memory is what a server's "
+        "core of its own with one thread for BLAS and OpenMP, must give the trained pipeline's "
+        f"answers, is asked in a closed loop from the other core (for {windows} in a request), and "
+        "is stopped. Every answer is checked, in timed windows too. Memory is what a server's "
         "processes hold after the load, shared pages counted once; start is the time to the first "
         "right answer. Stock is measured with MLServer's defaults and without workers; objectives "
         "are held against the better one. It cannot answer with text over gRPC: there it is "

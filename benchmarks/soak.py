@@ -28,6 +28,9 @@ CAPACITY_CONNECTIONS = 32
 CAPACITY_SECONDS = (2.0, 2.0, 2.0)  # windows; the median counts
 SAMPLE_SECONDS = 1.0
 SETTLE_SHARE = 0.2  # at first, buffers find their size: left out of the slope
+# Of the memory, an hour: what an allocator may still take after minutes. One byte forgotten by
+# each request is several times that at 3,000/s.
+FLAT_SHARE = 0.01
 BLOCKS = 20  # means of blocks depend on each other less than samples do
 
 
@@ -39,11 +42,6 @@ class Slope(BaseModel):
     value: float
     low: float
     high: float
-
-    @property
-    def flat(self) -> bool:
-        """Whether no growth is shown."""
-        return self.low <= 0
 
 
 class Soaked(BaseModel):
@@ -69,8 +67,8 @@ class Soaked(BaseModel):
 
     @property
     def holds(self) -> bool:
-        """Whether every answer was right and memory did not grow."""
-        return self.failures == 0 and self.slope.flat
+        """Whether every answer was right and memory stayed flat, with confidence."""
+        return self.failures == 0 and self.slope.high < FLAT_SHARE * self.memory[-1][1]
 
 
 def soak(minutes: float, load: float, output: Path) -> Soaked:
@@ -164,7 +162,8 @@ def _page(soaked: Soaked) -> Iterator[str]:
     yield "![Memory](soak.png)"
     yield ""
     yield from (f"- {sentence}" for sentence in sentences(soaked))
-    yield f"- {'Holds' if soaked.holds else 'MISSED'}: every answer right, and no growth shown."
+    yield f"- {'Holds' if soaked.holds else 'MISSED'}: every answer right, and less than "
+    yield f"  {FLAT_SHARE:.0%} growth an hour with confidence."
     yield ""
     yield "Requests are sent when they are due, at random times, over up to 64 connections; latency"
     yield "counts from when a request was due, and every answer is compared with the pipeline's."

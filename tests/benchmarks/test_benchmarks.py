@@ -18,7 +18,7 @@ from benchmarks.load import Target, check, drive
 from benchmarks.openloop import OpenLoop
 from benchmarks.processes import Cores, Launch, Server, running, take_cores, tree
 from benchmarks.results import Case, Measured, Results, Started
-from benchmarks.soak import slope
+from benchmarks.soak import Soaked, slope
 from benchmarks.summary import verdicts
 from registry.contract import Column, Contract, Output
 from serving.process import free_ports
@@ -210,15 +210,33 @@ def test_the_better_stock_server_is_the_one_to_beat(
 
 
 @pytest.mark.parametrize(
-    ("growth", "flat"),
-    [pytest.param(0.0, True, id="flat"), pytest.param(12.0, False, id="12 MB an hour")],
+    ("growth", "failures", "holds"),
+    [
+        pytest.param(0.0, 0, True, id="flat"),
+        pytest.param(3.0, 0, False, id="3 MB an hour"),
+        pytest.param(0.0, 1, False, id="one wrong answer"),
+    ],
 )
-def test_a_leak_shows_through_noise(growth: float, flat: bool) -> None:
+def test_a_soak_fails_on_a_leak_and_on_a_wrong_answer(
+    growth: float, failures: int, holds: bool
+) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 600)
     memory = [(float(s), 120 + growth * s / 3600 + noise[s]) for s in range(600)]
-    found = slope(memory)
-    assert found.flat is flat
-    assert found.low < growth < found.high
+    soaked = Soaked(
+        circumstances=circumstances("income version 1", ["onnx"]),
+        contender=ASSAY_ONNX.name,
+        capacity=4000,
+        rate=3200,
+        seconds=600,
+        requests=1_920_000,
+        failures=failures,
+        first_failure=None,
+        latency_ms={"p99": 3.0},
+        slope=slope(memory),
+        memory=tuple(memory),
+    )
+    assert soaked.slope.low < growth < soaked.slope.high
+    assert soaked.holds is holds
 
 
 @pytest.mark.parametrize("environment", ["stock", "bentoml", "bare"])
