@@ -1,4 +1,4 @@
-"""Trained models that the rooms' tests share: real data, a real training run, a real sqlite store."""
+"""Trained models that the rooms' tests share: real data, real training, a real sqlite store."""
 
 import os
 import shutil

@@ -113,6 +113,53 @@ def test_documents_name_only_verbs_that_exist() -> None:
         accepts(command)
 
 
+SPEC = """\
+name: clover
+data: {source: clover.csv}
+target: lucky
+task: binary
+split: {kind: stratified}
+metric: roc_auc
+candidates: {linear: {family: linear}, baseline: {family: dummy}}
+"""
+
+
+@pytest.mark.slow
+def test_mlflow_run_makes_an_environment_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "clover.yaml").write_text(SPEC)
+    leaves = [3 + (n % 7 == 0) for n in range(140)]
+    rows = "".join(f"{n},{leaf},{'yes' if leaf == 4 else 'no'}\n" for n, leaf in enumerate(leaves))
+    (tmp_path / "clover.csv").write_text(f"field,leaves,lucky\n{rows}")
+    tools = Path(sys.executable).parent  # uv is among them
+    done = subprocess.run(
+        [
+            tools / "mlflow",
+            "run",
+            ROOT,
+            "--env-manager",
+            "uv",
+            "-P",
+            f"experiment={tmp_path}/clover.yaml",
+        ],
+        check=False,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+            "MLFLOW_ENV_ROOT": str(tmp_path / "environments"),
+            "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        },
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "clover version 1" in done.stdout
+    (environment,) = (tmp_path / "environments").iterdir()
+    assert (environment / "bin" / "python").exists()
+
+
 # --- what must not be there -----------------------------------------------------------------------
 
 
