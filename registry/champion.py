@@ -101,16 +101,15 @@ def proof(client: MlflowClient, version: Version) -> tuple[Evidence, str] | None
 
 def annotate(client: MlflowClient, version: Version, document: Evidence, digest: str) -> None:
     """Tag the version with its evidence and show it on the version's page."""
-    number = str(version.number)
     section = markdown.evidence_section(document, digest)
     text = markdown.replace_section(version.description, "evidence", section)
     if text != version.description:
-        client.update_model_version(version.name, number, text)
+        client.update_model_version(version.name, str(version.number), text)
     quality = document.measurements.quality
     score = "" if isinstance(quality, str) else f"{quality.metric} {quality.candidate.value:.4g}"
     for key, value in ((SCORE, score), (EVIDENCE, digest), (VERDICT, document.verdict)):
         if version.tags.get(key) != value:
-            client.set_model_version_tag(version.name, number, key, value)
+            versions.set_tag(client, version, key, value)
 
 
 def answer_wish(client: MlflowClient, version: Version) -> None:
@@ -158,7 +157,7 @@ def _point(client: MlflowClient, name: str, number: int | None) -> None:
     if number is None:
         client.delete_registered_model_alias(name, CHAMPION)
     elif versions.number_under(client, name, CHAMPION) != number:
-        client.set_registered_model_alias(name, CHAMPION, str(number))
+        versions.set_alias(client, name, CHAMPION, number)
 
 
 def _entry(

@@ -87,22 +87,21 @@ class Ledger:
         """Write the entry that follows `after`; None when somebody else was first."""
         number = 1 if after is None else after.number + 1
         key, value = f"{number:06d}", entry.model_dump_json()
-        try:
-            self.client.log_param(self.run_id, key, value)
-        except MlflowException as error:
-            if error.error_code != "INVALID_PARAMETER_VALUE":
-                raise
+        self._write(key, value)
         # Whatever the call said, what stands there now stands there for good.
-        if self._parameters().get(key) != value:
+        if self._parameters()[key] != value:
             return None
         return Numbered(number=number, entry=entry, done=False)
 
     def finish(self, number: int, by: str) -> None:
         """Note that everything follows this entry; several may, the first is kept."""
+        self._write(_done(number), by)
+
+    def _write(self, key: str, value: str) -> None:
         try:
-            self.client.log_param(self.run_id, _done(number), by)
-        except MlflowException as error:
-            if error.error_code != "INVALID_PARAMETER_VALUE":
+            self.client.log_param(self.run_id, key, value)
+        except MlflowException:
+            if key not in self._parameters():  # then it was not that somebody else was first
                 raise
 
     def _parameters(self) -> dict[str, str]:
@@ -136,15 +135,16 @@ def create_model(client: MlflowClient, name: str) -> None:
                 raise
 
 
-def previous(entries: Sequence[Entry]) -> int | None:
-    """The version to return to from the last entry: the champion before it, rollbacks undone."""
+def former(entries: Sequence[Entry]) -> tuple[int, ...]:
+    """The champions before the last entry's, latest first; what a rollback left is forgotten."""
     champions: list[int | None] = []
     for entry in entries:
         if entry.action == "rollback" and entry.version in champions:
             del champions[champions.index(entry.version) :]
-        if not champions or champions[-1] != entry.version:
-            champions.append(entry.version)
-    return champions[-2] if len(champions) > 1 else None
+        champions.append(entry.version)
+    present = champions[-1] if champions else None
+    latest_first = dict.fromkeys(reversed(champions))
+    return tuple(each for each in latest_first if each is not None and each != present)
 
 
 def rolled_back(entries: Sequence[Entry], number: int) -> Entry | None:

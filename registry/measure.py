@@ -3,7 +3,7 @@
 import json
 import logging
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from registry.measurements import (
 from registry.metrics import METRICS, Answers
 from registry.policy import Policy
 from registry.processes import CommandFailedError
-from registry.score import arrange
+from registry.score import arrange, scoring
 from registry.statistics import Contest
 from registry.versions import Version
 
@@ -51,6 +51,11 @@ class Contestant:
     version: Version
     folder: Path
     artifact: Artifact
+
+    @property
+    def answers(self) -> Path:
+        """Where its pipeline's answers are kept."""
+        return self.folder / "answers.json"
 
 
 def measure(
@@ -108,19 +113,19 @@ def _contest(
     if metric is None:
         return f"metric {ours.artifact.identity.metric!r} is not one of {', '.join(METRICS)}"
     log.info("scoring on %d hold-out rows", len(held.table()))
-    with ThreadPoolExecutor() as pool:
-        champion = pool.submit(_score, theirs, held) if theirs else None
-        candidate = _score(ours, held)
-    if isinstance(candidate, str):
-        return candidate
-    if theirs is None or champion is None:
-        return Contest(metric, candidate, None)
-    answers = champion.result()
-    if not isinstance(answers, str) and _answers_differ(ours, theirs):
-        answers = "it answers something else: another task or other classes"
-    if isinstance(answers, str):
-        return Contest(metric, candidate, None, f"the champion cannot be compared: {answers}")
-    return Contest(metric, candidate, answers)
+    with scoring() as start:
+        begun = [
+            start(each.artifact.folder, held.path, each.answers) for each in (ours, theirs) if each
+        ]
+    candidate = _answers(ours, held, begun[0])
+    if isinstance(candidate, str) or theirs is None:
+        return candidate if isinstance(candidate, str) else Contest(metric, candidate, None)
+    champion = _answers(theirs, held, begun[1])
+    if not isinstance(champion, str) and _answers_differ(ours, theirs):
+        champion = "it answers something else: another task or other classes"
+    if isinstance(champion, str):
+        return Contest(metric, candidate, None, f"the champion cannot be compared: {champion}")
+    return Contest(metric, candidate, champion)
 
 
 def _answers_differ(ours: Contestant, theirs: Contestant) -> bool:
@@ -128,17 +133,21 @@ def _answers_differ(ours: Contestant, theirs: Contestant) -> bool:
     return one.task != other.task or holdout.classes(one) != holdout.classes(other)
 
 
-def _score(one: Contestant, held: Holdout) -> Answers | str:
+def _answers(one: Contestant, held: Holdout, scored: Future[None]) -> Answers | str:
     table, contract = held.table(), one.artifact.contract
-    needed = [column.name for column in contract.columns if not column.nullable]
-    lacking = [name for name in needed if name not in table]
-    if lacking:
-        return f"the rows lack its column {lacking[0]!r}"
-    try:
-        document = processes.score(one.artifact.folder, held.path, one.folder / "answers.json")
-    except CommandFailedError as error:
-        return f"{one.version} failed on the hold-out rows: {error}"
+    for column in contract.columns:
+        if column.name not in table and not column.nullable:
+            return f"the rows lack its column {column.name!r}"
+    # A pipeline may fail in any way on rows that it was not made for.
+    failure = scored.exception()
+    if failure is not None:
+        return f"{one.version} failed on the hold-out rows: {_line(failure)}"
+    document = json.loads(one.answers.read_bytes())
     return holdout.answers(document, table[held.target], contract)
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _serve(ours: Contestant, held: Holdout, contest: Contest | str, policy: Policy) -> Served | str:
@@ -147,7 +156,7 @@ def _serve(ours: Contestant, held: Holdout, contest: Contest | str, policy: Poli
         return "the policy asks for nothing that is served"
     if isinstance(contest, str):
         return contest
-    whole: dict[str, list[Any]] = json.loads((ours.folder / "answers.json").read_bytes())
+    whole: dict[str, list[Any]] = json.loads(ours.answers.read_bytes())
     table = held.table().reset_index(drop=True)
     wanted = policy.parity.rows if policy.parity else len(table)
     chosen = table.sample(min(wanted, len(table)), random_state=SEED)

@@ -1,11 +1,9 @@
-"""Commands of this house run as processes: each version's own code, and a really started server."""
+"""The serving commands, run as processes: registry stands below serving and cannot import it."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,13 +16,6 @@ SECONDS = 300  # for one command; a server that is not ready by then is down
 
 class CommandFailedError(Exception):
     """A command ended badly; the text is its last word."""
-
-
-def score(model: Path, rows: Path, answers: Path) -> dict[str, Any]:
-    """A pipeline's answers for a file of rows, by output name."""
-    _run("registry.score", str(model), str(rows), str(answers))
-    document: dict[str, Any] = json.loads(answers.read_bytes())
-    return document
 
 
 def bundle(version: Version, folder: Path) -> None:

@@ -5,7 +5,7 @@ from mlflow import MlflowClient
 from registry import champion, evidence, versions
 from registry.errors import RegistryError
 from registry.evidence import now, who
-from registry.ledger import Entry, Ledger, previous
+from registry.ledger import Entry, Ledger, former
 from registry.promotion import Outcome
 
 
@@ -24,7 +24,10 @@ def rollback(
         state = champion.look(client, ledger)
     else:
         state, repaired = champion.settle(client, ledger)
-    number, digest = _target(name, [each.entry for each in ledger.entries()], state.version, to)
+    entries = [each.entry for each in ledger.entries()]
+    if to is None:
+        to = next((each for each in former(entries) if versions.exists(client, name, each)), None)
+    number, digest = _target(name, entries, state.version, to)
     version = versions.resolve(client, name, number)
     document = evidence.load(client, version, digest)
     over = "" if state.version is None else f", in place of version {state.version}"
@@ -53,15 +56,14 @@ def _target(
     name: str, entries: list[Entry], present: int | None, to: int | None
 ) -> tuple[int, str]:
     """The version to return to and the evidence that it was champion on."""
-    number = previous(entries) if to is None else to
-    if number is None:
+    if to is None:
         raise RegistryError(f"{name!r} has no champion before the present one")
-    if number == present:
-        raise RegistryError(f"{name} version {number} is champion already")
+    if to == present:
+        raise RegistryError(f"{name} version {to} is champion already")
     for entry in reversed(entries):
-        if entry.version == number and entry.evidence is not None:
-            return number, entry.evidence
+        if entry.version == to and entry.evidence is not None:
+            return to, entry.evidence
     raise RegistryError(
-        f"{name} version {number} was never champion; promote it: "
-        f"python -m registry promote {name} --version {number}"
+        f"{name} version {to} was never champion; promote it: "
+        f"python -m registry promote {name} --version {to}"
     )

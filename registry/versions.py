@@ -1,8 +1,10 @@
 """Versions of a registered model: register, resolve, download."""
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -84,7 +86,7 @@ def register(client: MlflowClient, name: str, model_id: str, run_id: str, descri
         description=description,
         model_id=model_id,
     )
-    client.set_registered_model_alias(name, CANDIDATE, created.version)
+    set_alias(client, name, CANDIDATE, int(created.version))
     return int(created.version)
 
 
@@ -113,6 +115,17 @@ def number_under(client: MlflowClient, name: str, alias: str) -> int | None:
     return None if number is None else int(number)
 
 
+def set_tag(client: MlflowClient, version: Version, key: str, value: str) -> None:
+    """Set a tag of the version, whoever else does so at the same time."""
+    write = partial(client.set_model_version_tag, version.name, str(version.number), key, value)
+    _despite_others(write)
+
+
+def set_alias(client: MlflowClient, name: str, alias: str, number: int) -> None:
+    """Point an alias to a version, whoever else does so at the same time."""
+    _despite_others(partial(client.set_registered_model_alias, name, alias, str(number)))
+
+
 def exists(client: MlflowClient, name: str, number: int) -> bool:
     """Whether the version was not deleted."""
     try:
@@ -133,7 +146,26 @@ def every(client: MlflowClient, name: str | None = None) -> list[Version]:
         found += [Version.of(entity) for entity in page]
         token = page.token
         if not token:
-            return sorted(found, key=lambda version: (version.name, -version.number))
+            break
+    aliases: dict[tuple[str, int], list[str]] = {}  # a search leaves them out
+    for each in {version.name for version in found}:
+        for alias, number in client.get_registered_model(each).aliases.items():
+            aliases.setdefault((each, int(number)), []).append(alias)
+    named = (
+        replace(version, aliases=tuple(sorted(aliases.get((version.name, version.number), ()))))
+        for version in found
+    )
+    return sorted(named, key=lambda version: (version.name, -version.number))
+
+
+def _despite_others(write: Callable[[], object]) -> None:
+    """Try again once: of two first writes of one key at once, MLflow lets one collide."""
+    try:
+        write()
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        write()
 
 
 def _next_step(name: str, alias: str) -> str:

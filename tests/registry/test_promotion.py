@@ -48,8 +48,8 @@ def failed(document: evidence.Evidence) -> list[str]:
 
 REFUSED = {
     "worse": ("worse", ["quality", "slices", "errors"], "is allowed"),
-    "leaking": ("leaking", ["plausibility"], "column 'price_eur' tells"),
-    "contract-breaking": ("breaking", ["contract"], "column 'lot' was dropped"),
+    "leaking": ("leaking", ["plausibility", "contract"], "column 'price_eur' tells"),
+    "contract-breaking": ("breaking", ["quality", "contract"], "column 'lot' was dropped"),
     "dirty git": ("dirty", ["provenance"], "changes that are not committed"),
 }
 
