@@ -73,7 +73,9 @@ class Steps(_Closed):
         levels = itertools.accumulate(itertools.repeat(self.factor), lambda x, y: x * y)
         steps = [self.first, *(self.first * level for level in itertools.islice(levels, 200))]
         return tuple(
-            Stage(round(level, 1), self.seconds) for level in steps if level <= self.last * 1.001
+            Stage(round(level, 1 if level < 50 else 0), self.seconds)
+            for level in steps
+            if level <= self.last * 1.001
         )
 
 

@@ -105,36 +105,53 @@ def _number(value: float | None, width: int = 8, form: str = ".2f") -> str:
 
 
 def _plot_steps(result: Result, axes: list[Axes]) -> None:
-    stages = result.verdict.stages
-    levels = [stage.summary.level for stage in stages]
     latency, cpus, memory = axes
+    # Of a level that was tried twice the second attempt counts; the first is a hollow mark.
+    last = list({stage.summary.level: stage for stage in result.verdict.stages}.values())
+    first = [stage for stage in result.verdict.stages if stage not in last]
+    levels = [stage.summary.level for stage in last]
     for name, colour in COLOURS.items():
-        values = [getattr(stage.summary, f"{name}_ms") for stage in stages]
-        points = [(x, y) for x, y in zip(levels, values, strict=True) if y is not None]
-        latency.plot(*zip(*points, strict=True), "o-", color=colour, label=name, ms=4)
+        latency.plot(levels, _latencies(last, name), "o-", color=colour, label=name, ms=4)
+        latency.plot(
+            [stage.summary.level for stage in first],
+            _latencies(first, name),
+            "o",
+            color=colour,
+            mfc="none",
+            ms=4,
+            label="first of two attempts" if first and name == "p99" else None,
+        )
     _objective_lines(latency, result.profile.objective)
     capacity = result.verdict.capacity
     if capacity is not None and capacity.stage is not None:
         for axis in axes:
-            axis.axvline(levels[capacity.stage], color="black", lw=1, ls=":")
+            shown = result.verdict.stages[capacity.stage].summary.level
+            axis.axvline(shown, color="black", lw=1, ls=":")
         least = "at least " if capacity.at_least else ""
         latency.set_title(
             f"carries {least}{capacity.requests_per_second:.0f} requests a second", fontsize=10
         )
-    cpus.plot(levels, [s.usage.server_cpus or np.nan for s in stages], "o-", label="server", ms=4)
-    locust = [s.usage.generator_cpus or np.nan for s in stages]
+    used = [stage.usage for stage in last]
+    cpus.plot(levels, [u.server_cpus or np.nan for u in used], "o-", label="server", ms=4)
+    locust = [u.generator_cpus or np.nan for u in used]
     cpus.plot(levels, locust, "o-", color="grey", label="Locust", ms=4)
     if result.cpus is not None:
         cpus.axhline(result.cpus, color="black", lw=0.8, ls="--", label="server's limit")
     _label(cpus, "processors")
-    memory.plot(levels, [s.usage.memory_mb or np.nan for s in stages], "o-", label="server", ms=4)
+    memory.plot(levels, [u.memory_mb or np.nan for u in used], "o-", label="server", ms=4)
     _label(memory, "memory, MB")
-    memory.set_ylim(bottom=0)
-    axes[-1].set_xlabel("users" if result.profile.unit == "users" else "requests a second asked")
+    for axis in (cpus, memory):
+        axis.set_ylim(0, axis.get_ylim()[1] * 1.2)
+    memory.set_xlabel("users" if result.profile.unit == "users" else "requests a second asked")
     if levels[-1] > 8 * levels[0]:
-        axes[-1].set_xscale("log")
-        axes[-1].set_xticks(levels, [f"{level:g}" for level in levels], rotation=45)
-        axes[-1].minorticks_off()
+        memory.set_xscale("log")
+        memory.set_xticks(levels, [f"{level:g}" for level in levels], rotation=45)
+        memory.minorticks_off()
+
+
+def _latencies(stages: list[Stage], name: str) -> list[float]:
+    values = [getattr(stage.summary, f"{name}_ms") for stage in stages]
+    return [np.nan if value is None else value for value in values]
 
 
 def _plot_time(result: Result, records: Records, spans: tuple[Span, ...], axes: list[Axes]) -> None:
@@ -163,12 +180,12 @@ def _plot_time(result: Result, records: Records, spans: tuple[Span, ...], axes: 
             counts, _ = np.histogram(due[chosen] - begin, edges)
             rate.plot(middles, counts / width, color=colour, label=label, lw=1.2)
     _label(rate, "requests a second")
-    rate.set_ylim(bottom=0)
+    rate.set_ylim(0, rate.get_ylim()[1] * 1.2)
     starts = [span.start - begin for span in spans]
     used = [stage.usage.memory_mb or np.nan for stage in result.verdict.stages]
     memory.stairs(used, [*starts, end - begin], baseline=None, label="server, most by stage")
     _label(memory, "memory, MB")
-    memory.set_ylim(bottom=0)
+    memory.set_ylim(0, memory.get_ylim()[1] * 1.2)
     memory.set_xlabel("seconds")
 
 

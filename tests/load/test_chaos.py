@@ -233,6 +233,5 @@ def test_sigterm_under_load(bundle: Bundle, tmp_path: Path) -> None:
             during = dict(seen.answered)
             assert server.process.wait(20) == 0
         assert all(during[way] > before[way] > 10 for way in before)
-        gone = ("ConnectError", "Connection refused", "UNAVAILABLE")
-        lost = [each for each in seen.wrong if not any(said in each for said in gone)]
+        lost = [each for each in seen.wrong if "Connection refused" not in each]
         assert lost == []
