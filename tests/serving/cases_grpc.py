@@ -34,6 +34,7 @@ def message(document: Document, raw: bool = False) -> ModelInferRequest:
     try:
         _say(document.keys() <= {"id", "inputs", "outputs", "parameters"})
         _say(type(document["inputs"]) is list)
+        _say(document.get("outputs") is None or type(document["outputs"]) is list)
         request.id = document.get("id") or ""
         _set_parameters(request, document.get("parameters"))
         for output in document.get("outputs") or []:
