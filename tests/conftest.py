@@ -79,7 +79,7 @@ def _text_columns(database: sqlite3.Connection) -> list[tuple[str, str]]:
 
 def _trained(root: Path, name: str) -> Store:
     store = Store(root, name)
-    done = store.run("experiments", "train", str(SPECS / f"{name}.yaml"))
+    done = store.run("experiments", "train", str(SPECS / f"{name}.yaml"), timeout=280)
     assert done.returncode == 0, done.stderr
     return store
 
