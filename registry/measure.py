@@ -152,8 +152,9 @@ def _line(error: BaseException) -> str:
 
 def _serve(ours: Contestant, held: Holdout, contest: Contest | str, policy: Policy) -> Served | str:
     """Start a bundle of the version and compare what it answers with what the pipeline did."""
-    if policy.parity is None and policy.capacity is None:
-        return "the policy asks for nothing that is served"
+    tested = policy.capacity is None or capacity.last_load_test(ours.version) is not None
+    if policy.parity is None and tested:
+        return "no gate needs it"
     if isinstance(contest, str):
         return contest
     whole: dict[str, list[Any]] = json.loads(ours.answers.read_bytes())
@@ -186,7 +187,7 @@ def _capacity(version: Version, served: Served | str) -> Capacity | str:
             requests_per_second=test.requests_per_second,
         )
     if isinstance(served, str):
-        return served
+        return "this version has no load test, and no bundle of it was served"
     return Capacity(
         source="probe",
         latency_ms=served.latency_ms,

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +18,12 @@ import shop
 import yaml
 from mlflow import MlflowClient
 
-from registry import policy
+from registry import evidence, policy, versions
+from registry.__main__ import main
 from registry.store import connect
+from registry.versions import CHAMPION
+
+Run = Callable[..., tuple[int, str]]
 
 
 @dataclass
@@ -87,6 +91,19 @@ def unserved(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """`python -m registry WORDS`, in this process: the exit code and what was printed."""
+
+    def run(*words: str) -> tuple[int, str]:
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return run
+
+
 @contextlib.contextmanager
 def serve(root: Path, backend: str, artifacts: str) -> Iterator[str]:
     """Run `mlflow server` until the block ends."""
@@ -124,3 +141,19 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
             return
         time.sleep(0.2)
     raise TimeoutError(log.read_text())
+
+
+def champion_of(client: MlflowClient, name: str) -> int | None:
+    return versions.number_under(client, name, CHAMPION)
+
+
+def kept(client: MlflowClient, name: str, number: int) -> evidence.Evidence:
+    """The evidence that the version's tags name, read back and checked."""
+    version = versions.resolve(client, name, number)
+    document = evidence.load(client, version, version.tags["assay.evidence"])
+    assert version.tags["assay.verdict"] == document.verdict
+    return document
+
+
+def failed(document: evidence.Evidence) -> list[str]:
+    return [result.gate for result in document.gates if result.outcome == "failed"]

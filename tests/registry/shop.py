@@ -52,7 +52,7 @@ RECIPES = {
     "leaking": Recipe(columns=(*COLUMNS, "price_eur")),
     "breaking": Recipe(columns=("area", "rooms", "age", "district")),
     "dirty": Recipe(dirty=True),
-    "slow": Recipe(model=RandomForestRegressor(1500, max_depth=3, n_jobs=1, random_state=0)),
+    "slow": Recipe(model=RandomForestRegressor(150, max_depth=3, n_jobs=1, random_state=0)),
     "differing": Recipe(skewed_graph=1.001),
 }
 
@@ -198,7 +198,7 @@ def _graph(pipeline: Pipeline, contract: Contract, factor: float) -> bytes:
         [helper.make_tensor_value_info("prediction", TensorProto.DOUBLE, [None])],
         initial,
     )
-    model_proto = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    model_proto = helper.make_model(made, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
     onnx.checker.check_model(model_proto)
     data: bytes = model_proto.SerializeToString()
     return data

@@ -1,50 +1,15 @@
 """Promotion by evidence, on real stores: who is let through, who is not, and what is kept of it."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Store
-from mlflow import MlflowClient
+from conftest import Run, Store, champion_of, failed, kept
 
 from registry import champion, evidence, versions
-from registry.__main__ import main
 from registry.errors import RegistryError
 from registry.ledger import Ledger
 from registry.versions import CHAMPION, Version
-
-Run = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """`python -m registry WORDS`, in this process: the exit code and what was printed."""
-
-    def run(*words: str) -> tuple[int, str]:
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
-
-    return run
-
-
-def champion_of(client: MlflowClient, name: str) -> int | None:
-    return versions.number_under(client, name, CHAMPION)
-
-
-def kept(client: MlflowClient, name: str, number: int) -> evidence.Evidence:
-    """The evidence that the version's tags name, read back and checked."""
-    version = versions.resolve(client, name, number)
-    document = evidence.load(client, version, version.tags["assay.evidence"])
-    assert version.tags["assay.verdict"] == document.verdict
-    return document
-
-
-def failed(document: evidence.Evidence) -> list[str]:
-    return [result.gate for result in document.gates if result.outcome == "failed"]
-
 
 REFUSED = {
     "worse": ("worse", ["quality", "slices", "errors"], "is allowed"),
