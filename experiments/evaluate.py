@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from experiments import answers
+from experiments.answers import Ask
 from experiments.data import Rows
 from experiments.search import Comparison, Positions, Trial, score_fold
 from experiments.spec import ExperimentSpec, TimeSplit
@@ -91,24 +92,22 @@ def part(spec: ExperimentSpec, outside: Positions, share: float) -> Positions:
     return np.random.default_rng(spec.seed).permutation(outside)[:count]
 
 
-def importance(comparison: Comparison, pipeline: Any) -> pd.DataFrame:
+def importance(comparison: Comparison, ask: Ask) -> pd.DataFrame:
     """How much the score suffers when one column's values are shuffled, most important first."""
-    metric, data = comparison.metric, comparison.data
+    metric, held = comparison.metric, comparison.data.holdout
     rng = np.random.default_rng(comparison.spec.seed)
-    count = min(len(data.holdout), IMPORTANCE_ROWS)
-    rows = data.holdout.take(rng.permutation(len(data.holdout))[:count])
-    intact = metric.score(answers.ask(pipeline, rows, data.classes))
-    table = []
+    count = min(len(held), IMPORTANCE_ROWS)
+    rows = held.take(rng.permutation(len(held))[:count])
+    intact = metric.score(ask(rows))
     repeated = rows.take(np.tile(np.arange(count), IMPORTANCE_REPEATS))
+    repeat = np.arange(len(repeated)) // count
+    table = []
     for column in rows.X.columns:
         orders = [rng.permutation(count) for _ in range(IMPORTANCE_REPEATS)]
-        shuffled = rows.X[column].iloc[np.concatenate(orders)].reset_index(drop=True)
-        moved = Rows(repeated.X.assign(**{column: shuffled}), repeated.y, repeated.aside)
-        given = answers.ask(pipeline, moved, data.classes)
-        lost = [
-            metric.gain(intact, metric.score(given.take(np.arange(len(moved)) // count == repeat)))
-            for repeat in range(IMPORTANCE_REPEATS)
-        ]
+        values = rows.X[column].iloc[np.concatenate(orders)].reset_index(drop=True)
+        given = ask(Rows(repeated.X.assign(**{column: values}), repeated.y, repeated.aside))
+        scores = [metric.score(given.take(repeat == index)) for index in range(IMPORTANCE_REPEATS)]
+        lost = [metric.gain(intact, score) for score in scores]
         table.append((column, float(np.mean(lost)), float(np.std(lost))))
     frame = pd.DataFrame(table, columns=["column", "importance", "spread"])
     return frame.sort_values("importance", ascending=False, ignore_index=True)

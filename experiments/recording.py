@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pandas as pd
@@ -15,6 +14,7 @@ from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.pandas_dataset import from_pandas
 
 from experiments import data, evaluate, plots, roles
+from experiments.answers import Ask
 from experiments.data import Rows
 from experiments.evaluate import Held
 from experiments.git import Commit
@@ -122,12 +122,12 @@ def _held(held: Held) -> dict[str, float]:
 
 
 def pictures(
-    comparison: Comparison, selection: Selection, trial: Trial, pipeline: Any, held: Held
+    comparison: Comparison, selection: Selection, trial: Trial, ask: Ask, held: Held
 ) -> None:
     """Plots of the comparison and of the winner, and the tables behind them."""
     metric, name = comparison.metric, selection.winner.name
     curve = evaluate.learning_curve(comparison, name, trial)
-    leaning = evaluate.importance(comparison, pipeline)
+    leaning = evaluate.importance(comparison, ask)
     mlflow.log_table(leaning, "importance.json")
     classes = comparison.data.classes
     figures = {

@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from threadpoolctl import threadpool_limits
 
 from experiments import (
+    answers,
     columns,
     contracts,
     cores,
@@ -27,6 +28,7 @@ from experiments import (
     search,
     tracking,
 )
+from experiments.answers import Ask
 from experiments.errors import ExperimentError
 from experiments.evaluate import Held
 from experiments.git import commit
@@ -119,7 +121,8 @@ def _train(run: Run) -> Outcome:
     text = report.markdown(selection, run.comparison.metric, tried, held, proof)
     mlflow.set_tag("mlflow.note.content", text)
     recording.outcome(run.client, selection, tried, held)
-    recording.pictures(run.comparison, selection, tried[winner], fitted[winner], held[winner])
+    ask = _quickest(run, fitted[winner], made)
+    recording.pictures(run.comparison, selection, tried[winner], ask, held[winner])
     parts = _parts(run, fitted[winner], held[winner], made, proof)
     model_id = packing.save(run.client, parts)
     described = f"{spec.description}\n\n{text}".strip()
@@ -202,6 +205,13 @@ def _prove(run: Run, pipeline: Any) -> tuple[onnx.ModelProto | None, Parity]:
         )
     mlflow.log_dict(proof.model_dump(), "parity.json")
     return (made if proof.engine == "onnx" else None), proof
+
+
+def _quickest(run: Run, pipeline: Any, made: onnx.ModelProto | None) -> Ask:
+    classes = run.comparison.data.classes
+    if made is None:
+        return answers.of_pipeline(pipeline, classes)
+    return answers.of_graph(parity.session_of(made), _contract(run), classes)
 
 
 def _contract(run: Run) -> Contract:

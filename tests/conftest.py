@@ -44,12 +44,14 @@ class Store:
         os.environ["MLFLOW_TRACKING_URI"] = self.uri
         return connect()
 
-    def run(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, timeout: float = 300, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """`python -m WORDS` in this folder, on this store."""
         return subprocess.run(
             [sys.executable, "-m", *words],
             cwd=self.root,
-            env=self.environment,
+            env={**self.environment, **environment},
             check=False,
             capture_output=True,
             text=True,
