@@ -31,7 +31,7 @@ CONTENT_TYPES: Mapping[str, frozenset[str]] = {
     "datetime": frozenset({"datetime", "str", "np", JSON_TEXT}),
     "binary": frozenset({"base64", JSON_TEXT}),
 }
-NUMBERS = frozenset({"np", JSON_TEXT})
+OTHERS = frozenset({"np", JSON_TEXT})
 
 
 class Reader(Protocol):
@@ -69,7 +69,7 @@ class Schema:
         self.names = tuple(column.name for column in columns)
         self.readers = {column.name: reader(column) for column in columns}
         self.required = frozenset(column.name for column in columns if not column.nullable)
-        self.content_types = {c.name: CONTENT_TYPES.get(c.type, NUMBERS) for c in columns}
+        self.content_types = {c.name: CONTENT_TYPES.get(c.type, OTHERS) for c in columns}
         self.outputs = frozenset(output.name for output in contract.outputs)
         single = len(columns) == 1 and columns[0].type == "string"
         self.text = self.names[0] if single else None
