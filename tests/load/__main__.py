@@ -3,10 +3,8 @@
 import argparse
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from registry.errors import RegistryError
 from serving.bundle import Bundle
@@ -14,8 +12,8 @@ from serving.errors import ServingError
 from tests.load import ceiling as ceilings
 from tests.load import load_profile, report
 from tests.load.errors import LoadTestError
-from tests.load.run import Target, own_server, run
-from tests.load.watch import container_pid, source_of
+from tests.load.run import run
+from tests.load.targets import Target, own_container, own_process, running_server
 
 MET, BROKEN, MISSED = 0, 1, 3
 
@@ -48,20 +46,14 @@ def ceiling(options: argparse.Namespace) -> int:
     return MET
 
 
-@contextmanager
-def _target(options: argparse.Namespace, bundle: Bundle) -> Iterator[Target]:
-    if not options.host:
-        with own_server(bundle) as target:
-            yield target
-        return
-    pid = container_pid(options.container) if options.container else options.pid
-    source = None if pid is None else source_of(pid)
-    where = f"container {options.container}" if options.container else options.host
-    if source is not None:
-        cpus, memory = source.limits()
-        where += f" with {cpus:g} CPUs and {memory:.0f} MB"
-    grpc = options.grpc or f"{urlsplit(options.host).hostname}:8081"
-    yield Target(options.host.rstrip("/"), grpc, source, where)
+def _target(options: argparse.Namespace, bundle: Bundle) -> AbstractContextManager[Target]:
+    if options.image:
+        return own_container(options.image)
+    if options.host:
+        return nullcontext(
+            running_server(options.host, options.grpc, options.container, options.pid)
+        )
+    return own_process(bundle)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -86,11 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("run", help="load a server as a profile says; exit 3 when it misses")
     verb.add_argument("bundle", type=Path, metavar="BUNDLE")
     verb.add_argument("profile", help="a shipped profile, or a .yaml file")
-    verb.add_argument("--host", help="a running server of this bundle; one is started without it")
+    server = verb.add_mutually_exclusive_group()
+    server.add_argument("--image", help="serve this image of the bundle, inside the limits")
+    server.add_argument("--host", help="a running server of the bundle; else one is started")
     verb.add_argument("--grpc", help="its HOST:PORT for gRPC; port 8081 of the host without it")
     seen = verb.add_mutually_exclusive_group()
-    seen.add_argument("--container", help="the Docker container it runs in, to see what it uses")
-    seen.add_argument("--pid", type=int, help="its process, to see what it uses")
+    seen.add_argument("--container", help="the container --host is in, to see what it uses")
+    seen.add_argument("--pid", type=int, help="or its process")
     verb.add_argument("--output", type=Path, metavar="DIR")
     verb.add_argument(
         "--record", action="store_true", help="keep the capacity with the version, for promotion"

@@ -15,7 +15,8 @@ from serving.bundle import Bundle
 from serving.process import free_ports, stop
 from tests.load.errors import LoadTestError
 from tests.load.load_profile import Constant, Profile, read
-from tests.load.run import ROOT, Result, Target, run
+from tests.load.run import ROOT, Result, run
+from tests.load.targets import Target
 
 USERS = 64
 SECONDS = 10.0

@@ -72,7 +72,9 @@ def summary(result: Result) -> Iterator[str]:
     )
     for stage in verdict.stages:
         yield _line(stage)
-    if verdict.peak_memory_mb is not None:
+    if verdict.peak_memory_mb is None:
+        yield "memory was not seen, so it is not judged; name --container or --pid"
+    else:
         yield f"peak memory {verdict.peak_memory_mb:.0f} MB"
     for reason, count in list(result.failures.items())[:5]:
         yield f"{count} x {reason}"

@@ -1,0 +1,63 @@
+"""A container that needs more memory than it may have dies clearly, and starts again as it was."""
+
+import contextlib
+import json
+import time
+
+import httpx
+import pytest
+
+from serving import container
+from serving.process import free_ports
+from tests.image.conftest import Built
+from tests.load.conftest import bystanders
+
+pytestmark = pytest.mark.container
+
+LIMIT = "120m"  # enough to serve, not enough for the largest requests
+READY_SECONDS = 60
+
+
+def _wait_until_ready(rest: str) -> None:
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{rest}/v2/health/ready", timeout=5).status_code == 200:
+                return
+        time.sleep(0.05)
+    pytest.fail("the container did not become ready")
+
+
+def _ask_often(rest: str, body: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    for _ in range(20):
+        httpx.post(f"{rest}/predict", content=body, headers=headers, timeout=30)
+
+
+def test_the_limit_is_a_clear_death_and_no_wrong_answer(built: Built) -> None:
+    ports = free_ports()
+    rest, grpc = f"http://127.0.0.1:{ports.http}", f"127.0.0.1:{ports.grpc}"
+    restrictions = [LIMIT if word == container.MEMORY else word for word in container.RESTRICTIONS]
+    publish = [f"--publish=127.0.0.1:{ports.http}:8080", f"--publish=127.0.0.1:{ports.grpc}:8081"]
+    server = container.engine("create", *restrictions, *publish, built.image.tag)
+    row = dict(built.bundle.artifact.golden.rows[0]) | {"native_country": "x" * 1200}
+    greedy = json.dumps({"rows": [row] * 10_000})
+    try:
+        container.engine("start", server)
+        _wait_until_ready(rest)
+        with bystanders(built.bundle, rest, grpc) as seen:
+            time.sleep(0.3)
+            with pytest.raises(httpx.TransportError):
+                _ask_often(rest, greedy)
+        state = json.loads(container.engine("inspect", "--format", "{{json .State}}", server))
+        assert (state["ExitCode"], state["OOMKilled"]) == (137, True)
+        assert min(seen.answered.values()) > 10
+        assert [each for each in seen.wrong if ": row " in each] == []
+
+        container.engine("start", server)
+        _wait_until_ready(rest)
+        with bystanders(built.bundle, rest, grpc) as seen:
+            time.sleep(0.5)
+        assert seen.wrong == []
+    finally:
+        container.engine("rm", "--force", server)
