@@ -1,6 +1,7 @@
 # The verbs of the house; CI calls the same ones. Everything stays inside this folder.
 MODEL ?= house-prices
 PORT ?= 5000
+PROFILE ?= capacity
 # The Python to make .venv with; empty means the first 3.11 or 3.12 found.
 PYTHON ?=
 
@@ -11,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header 
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check ui image serve-image bench lock
+.PHONY: help demo test check ui image serve-image load bench lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -45,6 +46,10 @@ image: $(READY) ## the container image of the champion (MODEL=house-prices VERSI
 
 serve-image: $(READY) ## run that image inside production's limits, and ask it
 	$(PY) -m serving serve-image $(MODEL) $(if $(VERSION),--version $(VERSION))
+
+load: $(READY) ## how much build/MODEL carries (PROFILE=capacity IMAGE= HOST= RECORD=1)
+	$(PY) -m tests.load run build/$(MODEL) $(PROFILE) $(if $(IMAGE),--image $(IMAGE)) \
+		$(if $(HOST),--host $(HOST)) $(if $(CONTAINER),--container $(CONTAINER)) $(if $(RECORD),--record)
 
 bench: $(READY) ## compare served speed with other servers (ten minutes, a quiet machine)
 	$(PY) -m benchmarks compare
