@@ -20,6 +20,7 @@ GOLDEN = "golden.json"
 IDENTITY = "identity.json"
 PARITY = "parity.json"
 GRAPH = "model.onnx"
+OWN_FILES = (CONTRACT, GOLDEN, IDENTITY, PARITY)  # the graph may be absent
 # MLflow writes this file into downloaded copies; it names the version and is no part of the model.
 DOWNLOAD_MARK = "registered_model_meta"
 

@@ -13,7 +13,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from registry import ledger
-from registry.artifact import Artifact
+from registry.artifact import OWN_FILES, Artifact
 from registry.errors import RegistryError
 from registry.store import explain
 
@@ -183,7 +183,14 @@ def download(client: MlflowClient, version: Version, folder: Path) -> Artifact:
         )
     except (MlflowException, OSError) as error:
         raise missing(error, f"the artifact of {version}") from error
-    return Artifact(Path(path))
+    artifact = Artifact(Path(path))
+    for needed in (Path(path) / "MLmodel", *map(artifact.path, OWN_FILES)):
+        if not needed.is_file():
+            raise RegistryError(
+                f"the artifact of {version} lacks {needed.relative_to(path)}; "
+                "restore it, or train a new version"
+            )
+    return artifact
 
 
 def missing(error: Exception, what: str) -> RegistryError:
