@@ -33,6 +33,7 @@ class AssayServicer(InferenceServicer):
     def __init__(self, data_plane: DataPlane, handlers: ModelRepositoryHandlers) -> None:
         super().__init__(data_plane, handlers)
         self._metrics: ModelMetrics | None = None
+        self._model: AssayRuntime | None = None
         self._in_flight = 0
 
     async def ModelInfer(  # noqa: N802 - the protocol's name
@@ -86,8 +87,9 @@ class AssayServicer(InferenceServicer):
     RepositoryModelUnload = RepositoryIndex
 
     async def _runtime(self, name: str, version: str) -> AssayRuntime:
-        runtime: AssayRuntime
-        (runtime,) = await self._data_plane._model_registry.get_models()
+        if self._model is None:  # looked up once: MLServer makes tasks for it every time
+            (self._model,) = await self._data_plane._model_registry.get_models()
+        runtime = self._model
         if name != runtime.name or version not in ("", runtime.version):
             raise unknown_model(runtime, name)
         return runtime
