@@ -10,6 +10,7 @@ import pytest
 from registry.contract import Column, Contract, Output
 from serving.decode import Decoder, Limits
 from serving.problems import MOST_BYTES, Refusal
+from tests.serving.cases_grpc import message
 from tests.serving.cases_models import WIDE
 from tests.serving.test_decode import DECODER, dump, problems
 
@@ -259,3 +260,18 @@ def outcome(model: Decoder, name: str, form: str, data: list[Any]) -> tuple[Any,
         return ("refused", refused.problems[0].code)
     first = request.columns[name][0]
     return (first.tobytes(), np.signbit(first))
+
+
+def test_what_a_request_says_beside_its_inputs_is_read() -> None:
+    names = ("probability", "prediction")
+    asked = {
+        **WIDE.tensors(),
+        "id": "é 7",
+        "outputs": [{"name": name} for name in names],
+        "parameters": {"timeout": 1500},
+    }
+    for request in (DECODER.v2_json(dump(asked)), DECODER.v2_grpc(message(asked))):
+        assert (request.id, request.outputs, request.timeout_us) == ("é 7", names, 1500)
+    empty = {**WIDE.tensors(), "outputs": [], "parameters": {"timeout": 0}}
+    for request in (DECODER.v2_json(dump(empty)), DECODER.v2_grpc(message(empty))):
+        assert (request.id, request.outputs, request.timeout_us) == (None, None, None)
