@@ -12,6 +12,7 @@ from serving.errors import ServingError
 from tests.load import ceiling as ceilings
 from tests.load import load_profile, report
 from tests.load.errors import LoadTestError
+from tests.load.figures import measure as measure_figures
 from tests.load.run import run
 from tests.load.targets import Target, own_container, own_process, running_server
 
@@ -43,6 +44,13 @@ def ceiling(options: argparse.Namespace) -> int:
         (stage,) = result.verdict.stages
         failed = f", {stage.summary.failed} failed" if stage.summary.failed else ""
         print(f"{name}: {stage.summary.rate:.0f} requests a second{failed}", flush=True)
+    return MET
+
+
+def figures(options: argparse.Namespace) -> int:
+    """Measure what docs/capacity.md says."""
+    for line in measure_figures([Bundle(each) for each in options.bundles], options.image):
+        print(line, flush=True)
     return MET
 
 
@@ -95,6 +103,13 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("bundle", type=Path, metavar="BUNDLE")
     verb.add_argument("profile", nargs="?", default="capacity", help="whose mix is asked")
     verb.set_defaults(run=ceiling)
+
+    verb = verbs.add_parser("figures", help="write docs/capacity.md anew: half an hour, all alone")
+    verb.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE")
+    verb.add_argument(
+        "--image", action="append", default=[], help="of each bundle; processes without it"
+    )
+    verb.set_defaults(run=figures)
     return parser
 
 

@@ -4,11 +4,15 @@ import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import gevent
 import numpy as np
 from gevent.queue import SimpleQueue
 
+PATIENCE_SECONDS = (
+    10.0  # a client that waited longer has gone, and a server that takes longer hangs
+)
 CLOSED = None  # told to each user instead of a moment: no more arrivals
 
 
@@ -23,13 +27,18 @@ class Arrivals:
     def __init__(self, ways: Mapping[str, float], seed: int = 0) -> None:
         self._ways = list(ways)
         self._shares = list(ways.values())
-        self._queues: dict[str, SimpleQueue[float | None]] = {way: SimpleQueue() for way in ways}
+        self._queues: dict[str, SimpleQueue[Any]] = {way: SimpleQueue() for way in ways}
         self._chance = random.Random(seed)
         self._late: list[float] = []
+        self._gone = 0
 
     def take(self, way: str) -> float | None:
-        """Wait for the next arrival of this way: its moment, or CLOSED."""
-        return self._queues[way].get()
+        """Wait for the next arrival of this way that has not gone again: its moment, or CLOSED."""
+        queue = self._queues[way]
+        due: float | None
+        while (due := queue.get()) is not CLOSED and time.monotonic() - due > PATIENCE_SECONDS:
+            self._gone += 1
+        return due
 
     @contextmanager
     def at(self, rate: float) -> Iterator[None]:
@@ -42,8 +51,8 @@ class Arrivals:
             greenlet.kill()
 
     def withdraw(self) -> int:
-        """Take back the arrivals that nobody has taken; how many they were."""
-        unsent = 0
+        """Take back the arrivals that no user was free for; how many they were, with those gone."""
+        unsent, self._gone = self._gone, 0
         for queue in self._queues.values():
             while not queue.empty():
                 queue.get()

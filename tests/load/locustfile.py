@@ -35,7 +35,7 @@ from serving.clients import (
 from serving.judge import Judge, Kind, Outcome, Reply
 from serving.load import Case, Encode, Workload, encode_predict, encode_v2
 from serving.problems import Code
-from tests.load.arrivals import CLOSED, Arrivals
+from tests.load.arrivals import CLOSED, PATIENCE_SECONDS, Arrivals
 from tests.load.conductor import Conductor
 from tests.load.load_profile import Mix, read
 from tests.load.records import Records
@@ -43,7 +43,6 @@ from tests.load.records import Records
 grpc.experimental.gevent.init_gevent()
 
 BY_HAND = "short"  # the profile whose mix is asked when none is named
-PATIENCE_SECONDS = 10.0  # a server that takes longer hangs
 JSON = {"Content-Type": "application/json"}
 GRPC_STATUS = {"StatusCode.INVALID_ARGUMENT": 400, "StatusCode.NOT_FOUND": 404}
 NAMES = {

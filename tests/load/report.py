@@ -159,9 +159,10 @@ def _latencies(stages: list[Stage], name: str) -> list[float]:
 def _plot_time(result: Result, records: Records, spans: tuple[Span, ...], axes: list[Axes]) -> None:
     due, latency_s, kind = records.arrays()
     begin, end = spans[0].start, spans[-1].end
+    ended = due + latency_s - begin
     edges = np.linspace(0, end - begin, min(BUCKETS, max(2, int(end - begin))) + 1)
     width = edges[1] - edges[0]
-    bucket = np.digitize(due - begin, edges) - 1
+    bucket = np.digitize(ended, edges) - 1
     latency, rate, memory = axes
     middles = edges[:-1] + width / 2
     answered = kind == NUMBERS[Kind.ANSWERED]
@@ -179,7 +180,7 @@ def _plot_time(result: Result, records: Records, spans: tuple[Span, ...], axes: 
     ):
         chosen = np.isin(kind, [NUMBERS[each] for each in kinds])
         if chosen.any():
-            counts, _ = np.histogram(due[chosen] - begin, edges)
+            counts, _ = np.histogram(ended[chosen], edges)
             rate.plot(middles, counts / width, color=colour, label=label, lw=1.2)
     _label(rate, "requests a second")
     rate.set_ylim(0, rate.get_ylim()[1] * 1.2)
