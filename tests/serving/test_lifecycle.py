@@ -186,7 +186,7 @@ def test_plain_mlserver_start_serves_a_bundle(income_bundle: Bundle) -> None:
 
 
 def test_sigterm_loses_no_accepted_request(income_bundle: Bundle, tmp_path: Path) -> None:
-    bundle = _copy(income_bundle, tmp_path, drain_seconds=1.0)
+    bundle = _copy(income_bundle, tmp_path, drain_seconds=4.0)
     row = income_bundle.artifact.golden.rows[0]
     document = v2_request(income_bundle.artifact.contract, [row])
 
