@@ -201,7 +201,8 @@ TENSORS = [
     refused("parameters-not-an-object", "long", "wrong_structure", data=[7, 8], parameters=[]),
     refused("shared-memory", "long", "binary_tensor", parameters={"shared_memory_region": "r", "shared_memory_byte_size": 16}),
     refused("unknown-tensor-field", "long", "unknown_field", data=[7, 8], dtype="INT64"),
-    refused("pandas-json-not-text", "long", "wrong_datatype", data=[7, 8], parameters={"content_type": "pd_json"}),
+    refused("pandas-json-not-bytes", "long", "wrong_datatype", data=["7", "8"], parameters={"content_type": "pd_json"}),
+    refused("pandas-json-not-text", "long", "wrong_datatype", datatype="BYTES", data=[7, 8], parameters={"content_type": "pd_json"}),
     # Dates and bytes
     refused("no-such-date", "datetime", "invalid_datetime", data=["2026-02-30", "2026-01-31"]),
     refused("not-a-date", "datetime", "invalid_datetime", data=["tomorrow", "2026-01-31"]),

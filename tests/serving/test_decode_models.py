@@ -136,6 +136,12 @@ def test_all_problems_are_reported_at_once() -> None:
     assert refused.error.startswith("5 problems; the first: ")
 
 
+@pytest.mark.parametrize(("given", "reported"), [("n" * 80, "n" * 80), ("n" * 81, "n" * 79 + "…")])
+def test_long_names_are_cut(given: str, reported: str) -> None:
+    refused = refusal(DECODER.v2_json, dump({"inputs": [tensor(given, [1])]}))
+    assert json.loads(refused.body())["problems"][0]["input"] == reported
+
+
 def test_the_row_that_does_not_fit_is_named() -> None:
     rows = [*WIDE.rows, {**WIDE.rows[0], "count": "x"}]
     (problem,) = refusal(DECODER.predict_json, dump({"rows": rows})).problems
@@ -159,6 +165,7 @@ def test_rows_and_bytes_have_limits() -> None:
         refusal(model.invocations, b"n\n1\n2\n3\n4\n", "text/csv"),
     ):
         assert (refused.status, problems(refused)) == (413, [(None, "too_many_rows")])
+    assert model.predict_json(dump({"rows": [{"n": 1}]}).ljust(100_000)).rows == 1
     for decode in (model.v2_json, model.predict_json, lambda b: model.invocations(b, "text/csv")):
         refused = refusal(decode, b" " * 100_001)
         assert (refused.status, problems(refused)) == (413, [(None, "too_large")])
