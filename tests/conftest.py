@@ -9,11 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import mlflow
 import pytest
 from mlflow import MlflowClient
 
 from registry.store import connect
+
+# A law holds on a busy machine too: how long one example takes is nobody's claim here.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 SPECS = Path(__file__).parent / "specs"
 
@@ -113,12 +118,18 @@ def income_copy(income_store: Store, tmp_path: Path, restored_mlflow: None) -> S
 @pytest.fixture
 def restored_mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Restore what MLflow keeps in globals and in the environment: URIs, the active run."""
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID"):
+    for name in (
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_REGISTRY_URI",
+        "MLFLOW_RUN_ID",
+        "MLFLOW_EXPERIMENT_ID",  # set_experiment leaves it for child processes
+    ):
         monkeypatch.setenv(name, "")  # remembers the value to restore
         monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     yield
     while mlflow.active_run():
         mlflow.end_run()
+    mlflow.tracking.fluent._active_experiment_id = None  # there is no public way
     mlflow.set_tracking_uri("")
     mlflow.set_registry_uri("")
