@@ -1,6 +1,7 @@
 """The model that MLServer loads, marks ready and describes."""
 
 import asyncio
+import gc
 import logging
 import os
 from pathlib import Path
@@ -59,6 +60,9 @@ class AssayRuntime(MLModel):
             # the message stays the last one in the log.
             logging.shutdown()
             os._exit(1)
+        # What is loaded stays: the collector need not walk it again under every large request.
+        gc.collect()
+        gc.freeze()
         REGISTRY.register(StatisticsCollector(self.plane.statistics))
         manifest = self.plane.manifest
         logger.info(
