@@ -1,8 +1,11 @@
-"""A container that needs more memory than it may have dies clearly, and starts again as it was."""
+"""An image under load: it meets an objective inside its limits, and dies clearly beyond them."""
 
 import contextlib
 import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,10 +14,12 @@ from serving import container
 from serving.process import free_ports
 from tests.image.conftest import Built
 from tests.load.conftest import bystanders
+from tests.load.run import RESULT, ROOT, Result
 
 pytestmark = pytest.mark.container
 
 LIMIT = "120m"  # enough to serve, not enough for the largest requests
+MOST_MEMORY_MB = 300
 READY_SECONDS = 60
 
 
@@ -26,6 +31,28 @@ def _wait_until_ready(rest: str) -> None:
                 return
         time.sleep(0.05)
     pytest.fail("the container did not become ready")
+
+
+def test_a_short_load_is_met_inside_the_limits(built: Built, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    words = ["run", built.bundle.folder, "short", "--image", built.image.tag, "--output", output]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.load", *map(str, words)],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = Result.model_validate_json((output / RESULT).read_bytes())
+    assert (result.cpus, result.memory_limit_mb) == (0.9, 2048 * 2**20 / 1e6)
+    assert result.verdict.peak_memory_mb is not None
+    assert result.verdict.peak_memory_mb < MOST_MEMORY_MB
+    (stage,) = result.verdict.stages
+    assert stage.usage.throttled is not None
+    assert stage.usage.server_cpus is not None
+    assert 0 < stage.usage.server_cpus <= 1
 
 
 def _ask_often(rest: str, body: str) -> None:
