@@ -27,7 +27,7 @@ RUN --mount=type=cache,target=/var/cache/pip --mount=type=secret,id=pip,target=/
 # - setuptools, which py-grpc-prometheus lists for its own build;
 # - tritonclient, the client behind `mlserver infer`, and what only it wants (gevent, aiohttp and theirs);
 # - ONNX Runtime's C library (the extension for Python has its own copy) and tools that convert models;
-# - packages' tests, headers and archives to compile against, and the docs page's source maps.
+# - packages' tests and conftest.py, headers and archives to compile against, and the docs page's source maps.
 RUN cd /opt/assay/lib/python3.*/site-packages \
     && python -m pip --python /opt/assay/bin/python uninstall --yes --quiet \
         setuptools tritonclient ml-dtypes geventhttpclient brotli gevent greenlet zope-event zope-interface \
@@ -35,7 +35,7 @@ RUN cd /opt/assay/lib/python3.*/site-packages \
     && rm -rf onnxruntime/capi/libonnxruntime.so.* \
         onnxruntime/quantization onnxruntime/tools onnxruntime/transformers onnxruntime/datasets \
     && find . -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
-    && find . -type f -regex '.*\.\(h\|hpp\|a\|pyx\|pxd\|map\)' -delete \
+    && find . -type f \( -name conftest.py -o -regex '.*\.\(h\|hpp\|a\|pyx\|pxd\|map\)' \) -delete \
     && /opt/assay/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/assay/lib \
     && mkdir -p /layer/opt && mv /opt/assay /layer/opt \
     && find /layer -exec touch --no-dereference --date @0 {} +
