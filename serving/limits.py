@@ -19,7 +19,7 @@ class ServerLimits(BaseModel):
     max_bytes: int = Field(default=16 * 2**20, ge=1024)
     """Bytes of one request body, after decompression. Decoding peaks near ten times this."""
     max_waiting: int = Field(default=128, ge=1)
-    """Requests in flight; the next one is answered 503 with Retry-After."""
+    """Requests in flight, once their bodies are here; the next one is answered 503, Retry-After."""
     drain_seconds: float = Field(default=2.0, ge=0, le=25)
     """After SIGTERM, how long new requests are still answered while clients move away."""
     body_seconds: float = Field(default=30.0, gt=0)
