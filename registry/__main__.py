@@ -52,12 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         _name(verb)
         verb.add_argument("--version", type=_number, help="without it: the candidate")
         _policy(verb)
-        verb.add_argument(
-            "--allow-breaking", action="store_true", help="clients of the champion may break"
-        )
-        verb.add_argument(
-            "--allow-dirty", action="store_true", help="trained with uncommitted code"
-        )
+        _switch(verb, "--allow-breaking", "clients of the champion may break")
+        _switch(verb, "--allow-dirty", "the code that trained it may be uncommitted")
         _acts(verb)
 
     verb = verbs.add_parser("rollback", help="make a former champion champion again")
@@ -93,7 +89,20 @@ def _policy(verb: argparse.ArgumentParser) -> None:
 
 def _acts(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--reason", default="", help="why, for the history")
-    verb.add_argument("--dry-run", action="store_true", help="say what would come of it, no more")
+    _switch(verb, "--dry-run", "say what would come of it, and write nothing")
+
+
+def _switch(verb: argparse.ArgumentParser, flag: str, help_: str) -> None:
+    # `mlflow run -P dry-run=true` can only add `--dry-run true`.
+    verb.add_argument(
+        flag, nargs="?", type=_yes, const=True, default=False, metavar="true", help=help_
+    )
+
+
+def _yes(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError
+    return text == "true"
 
 
 def _number(text: str) -> int:

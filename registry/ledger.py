@@ -23,6 +23,8 @@ from registry.errors import RegistryError
 
 EXPERIMENT = "promotions"
 LEDGER = "assay.ledger"
+NOTE = "mlflow.note.content"  # what MLflow shows as the description
+EXPERIMENT_NOTE = "Which version of each registered model became champion, when and why. Keep it."
 Action = Literal["promote", "rollback", "adopt", "restore"]
 ENTRY = re.compile(r"^\d{6}$")
 LONGEST_REASON = 500  # MLflow cuts parameters at 6000 characters without a word
@@ -186,7 +188,7 @@ def _run_id(model: RegisteredModel) -> str:
 
 def _new_run(client: MlflowClient, name: str) -> str:
     try:
-        experiment_id = client.create_experiment(EXPERIMENT)
+        experiment_id = client.create_experiment(EXPERIMENT, tags={NOTE: EXPERIMENT_NOTE})
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -197,8 +199,8 @@ def _new_run(client: MlflowClient, name: str) -> str:
                 "mlflow experiments restore"
             ) from error
         experiment_id = experiment.experiment_id
-    note = f"The history of the registered model {name}; see its page. Do not edit."
-    run = client.create_run(experiment_id, run_name=name, tags={"mlflow.note.content": note})
+    note = f"The history of the registered model {name}, which its page shows as a table."
+    run = client.create_run(experiment_id, run_name=name, tags={NOTE: note})
     client.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 

@@ -3,90 +3,103 @@
 What else stands in the description (training's ranking, a person's notes) stays as it is.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from registry.evidence import Evidence
 from registry.gates import GateResult
 from registry.ledger import Numbered
 
 BEGIN, END = "<!-- assay: {} -->", "<!-- assay: end of {} -->"
-MARKS = {"passed": "✅ passed", "failed": "❌ failed", "allowed": "⚠️ allowed", "off": "off"}
 DONE = {
     "promote": "promoted",
     "rollback": "rolled back to",
     "adopt": "moved by hand to",
     "restore": "put back to",
 }
+GAP = "&emsp;"  # MLflow draws tables without any space between columns
 SHOWN_ENTRIES = 20
 
 
 def replace_section(description: str, name: str, section: str) -> str:
-    """Put a section at the top of a description, in place of its former self."""
+    """Put a section at the top of a description, in place of its former self.
+
+    Its first line comes before the mark: MLflow's lists show how a description begins, as it is.
+    """
     begin, end = BEGIN.format(name), END.format(name)
-    before, found, rest = description.partition(begin)
-    others = before + rest.partition(end)[2] if found else description
-    return f"{begin}\n{section.strip()}\n\n{end}\n{others.strip()}".strip() + "\n"
+    first, _, rest = section.strip().partition("\n")
+    former = re.compile(
+        rf"^[^\n]*{re.escape(begin)}.*?{re.escape(end)}\n*", re.DOTALL | re.MULTILINE
+    )
+    others = former.sub("", description).strip()
+    return f"{first} {begin}\n\n{rest.strip()}\n\n{end}\n\n{others}".strip() + "\n"
 
 
 def evidence_section(document: Evidence, digest: str) -> str:
     """The verdict and a table of the gates."""
     failed = [result.gate for result in document.gates if result.outcome == "failed"]
+    verdict = f"Refused: {', '.join(failed)}." if failed else "Passed every gate."
     against = (
         f"champion version {document.champion.version}" if document.champion else "no champion"
     )
-    title = "### Evidence: passed" if not failed else f"### Evidence: refused ({', '.join(failed)})"
-    lines = [
-        title,
-        "",
-        f"{document.at:%Y-%m-%d %H:%M} UTC by {_cell(document.by)}, against {against}, on "
-        f"{document.measurements.data.rows:,} hold-out rows "
-        f"(`{document.measurements.data.digest[:12]}`), policy {document.policy.name} "
-        f"(`{document.policy.digest[:12]}`).",
-        "",
-        "| gate | | what was measured |",
-        "| --- | --- | --- |",
-        *(_row(result) for result in document.gates),
-        "",
-        f"Model `{document.subject.model_digest[:12]}`, evidence `{digest[:12]}`: artifact "
-        f"`evidence/{document.subject.version}/` of run `{document.subject.run_id}`.",
-    ]
-    return "\n".join(lines)
+    data, policy = document.measurements.data, document.policy
+    return "\n".join(
+        (
+            verdict,
+            "",
+            f"{document.at:%Y-%m-%d %H:%M} UTC by {_cell(document.by)}, against {against}, on "
+            f"{data.rows:,} hold-out rows (`{data.digest[:12]}`), policy {policy.name} "
+            f"(`{policy.digest[:12]}`).",
+            "",
+            *_table(("gate", "", "measured"), map(_gate, document.gates)),
+            "",
+            f"Model `{document.subject.model_digest[:12]}`, evidence `{digest[:12]}`: artifact "
+            f"`evidence/{document.subject.version}/` of run `{document.subject.run_id}`.",
+            "",
+            "---",
+        )
+    )
 
 
-def _row(result: GateResult) -> str:
-    said = "; ".join((result.measured, *(f"**{reason}**" for reason in result.reasons)))
-    return f"| {result.gate} | {MARKS[result.outcome]} | {_cell(said)} |"
+def _gate(result: GateResult) -> tuple[str, ...]:
+    outcome = f"**{result.outcome}**" if result.reasons else result.outcome
+    reasons = (f"**{_cell(reason)}**" for reason in result.reasons)
+    return result.gate, outcome, "; ".join((_cell(result.measured), *reasons))
 
 
 def history_section(entries: Sequence[Numbered]) -> str:
     """The champion and who moved it, newest first."""
-    if not entries:
-        return "No version has been promoted."
     head = entries[-1].entry
-    now = (
-        "No version is champion" if head.version is None else f"Version {head.version} is champion"
+    now = "No version" if head.version is None else f"Version {head.version}"
+    header = ("when (UTC)", "who", "what", "over", "evidence", "why")
+    shown = reversed(entries[-SHOWN_ENTRIES:])
+    return "\n".join(
+        (
+            f"{now} is champion since {head.at:%Y-%m-%d %H:%M} UTC.",
+            "",
+            *_table(header, map(_entry, shown)),
+            "",
+            "---",
+        )
     )
-    lines = [
-        f"### {now} since {head.at:%Y-%m-%d %H:%M} UTC",
-        "",
-        "| when (UTC) | who | what | over | evidence | why |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *(_entry(each) for each in reversed(entries[-SHOWN_ENTRIES:])),
-    ]
-    return "\n".join(lines)
 
 
-def _entry(each: Numbered) -> str:
+def _entry(each: Numbered) -> tuple[str, ...]:
     entry = each.entry
-    cells = (
+    return (
         f"{entry.at:%Y-%m-%d %H:%M}",
-        entry.by,
+        _cell(entry.by),
         f"{DONE[entry.action]} {entry.version or 'none'}",
-        entry.replaces or "-",
+        str(entry.replaces or "-"),
         f"`{entry.evidence[:12]}`" if entry.evidence else "-",
-        entry.reason or "-",
+        _cell(entry.reason) or "-",
     )
-    return f"| {' | '.join(_cell(str(cell)) for cell in cells)} |"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    for line in (header, ["---"] * len(header), *rows):
+        gap = "" if line[0] == "---" else GAP
+        yield f"| {' | '.join(f'{cell}{gap}' for cell in line[:-1])} | {line[-1]} |"
 
 
 def _cell(text: str) -> str:

@@ -81,6 +81,7 @@ def measure(
             ),
             columns=_columns(held, ours),
             breaking=compatibility.breaking(theirs.artifact.contract, contract) if theirs else (),
+            compiled=ours.artifact.parity,
             served=served,
             capacity=_capacity(candidate, served),
             supply=parts,

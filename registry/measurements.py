@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from registry.artifact import Interval
+from registry.artifact import Interval, Parity
 from registry.contract import Task
 from registry.metrics import Goal
 
@@ -170,6 +170,8 @@ class Measurements(_Closed):
     """None for classifiers."""
     breaking: tuple[str, ...]
     """What the champion's clients would trip over."""
+    compiled: Parity
+    """What training measured about the compiled graph."""
     served: Served | str
     capacity: Capacity | str
     supply: Supply

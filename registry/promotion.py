@@ -70,7 +70,7 @@ def evaluate(client: MlflowClient, request: Request) -> Outcome:
     chosen, _ = attempt.choose()
     document = attempt.assess(chosen)
     digest = None if request.dry_run else attempt.keep(chosen, document)
-    said = f"{chosen} {'could become champion' if document.verdict == 'passed' else 'is refused'}"
+    said = f"{chosen} {'passes every gate' if document.verdict == 'passed' else 'is refused'}"
     return Outcome(document.verdict, chosen, said, document, digest, attempt.repaired)
 
 

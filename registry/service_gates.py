@@ -1,9 +1,11 @@
 """Gates over what is shipped and served: pure functions from measurements to a finding."""
 
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
+from registry.artifact import ParityCheck
 from registry.finding import Finding
-from registry.measurements import Measurements, Supply
+from registry.measurements import Encoding, Measurements, Supply
 from registry.policy import (
     CapacityPolicy,
     ContractPolicy,
@@ -12,42 +14,57 @@ from registry.policy import (
     SupplyPolicy,
 )
 
+TRAIN_AGAIN = "commit, and train again, or promote with --allow-dirty"
+
 
 def contract(measured: Measurements, policy: ContractPolicy) -> Finding:  # noqa: ARG001 - a gate
     """The champion's clients would not notice."""
     changes = measured.breaking
     if not changes:
         return Finding("clients of the champion go on working")
-    return Finding(f"{len(changes)} breaking changes", on_request=changes)
+    return Finding(
+        f"{len(changes)} breaking changes, which --allow-breaking would allow", on_request=changes
+    )
 
 
 def parity(measured: Measurements, policy: ParityPolicy) -> Finding:
-    """Served answers are the pipeline's, over every encoding."""
-    served = measured.served
+    """Served answers are the pipeline's over every encoding, and so are the compiled graph's."""
+    served, compiled = measured.served, measured.compiled
     if isinstance(served, str):
         return Finding("not served", (served,))
-    regression = measured.task == "regression"
-    tolerance = min(served.tolerance, policy.regression if regression else policy.probability)
+    allowed = policy.regression if measured.task == "regression" else policy.probability
+    ways = {f"over {name}": seen for name, seen in served.encodings.items()}
     against = [
         f"nothing was asked over {name}"
         for name in policy.encodings
         if name not in served.encodings or not served.encodings[name].rows
     ]
-    for name, seen in served.encodings.items():
-        if seen.label_flips:
-            against.append(f"{seen.label_flips} of {seen.rows} labels differ over {name}")
-        if not seen.largest_difference <= tolerance:  # so that NaN fails
-            against.append(
-                f"answers over {name} are {seen.largest_difference:.2g} away from the pipeline's, "
-                f"{tolerance:g} is allowed"
-            )
+    against += _apart(ways, min(served.tolerance, allowed))
+    said = f"{served.engine} engine, {_span(ways)}"
+    if served.engine == "onnx":
+        checks = {f"by the graph on {check.name}": check for check in compiled.checks}
+        against += _apart(checks, allowed)
+        said += f"; compiled graph, {_span(checks)}"
     if served.errors:
         against.append(f"{served.errors} of {served.requests} requests failed")
-    worst = max((seen.largest_difference for seen in served.encodings.values()), default=0.0)
-    rows = min((seen.rows for seen in served.encodings.values()), default=0)
-    ways = ", ".join(served.encodings)
-    said = f"{served.engine} engine, {rows} rows over {ways}: at most {worst:.1g} away"
     return Finding(said, tuple(against))
+
+
+def _apart(seen: Mapping[str, Encoding | ParityCheck], allowed: float) -> Iterator[str]:
+    for where, answers in seen.items():
+        if answers.label_flips:
+            yield f"{answers.label_flips} of {answers.rows} labels differ {where}"
+        if not answers.largest_difference <= allowed:  # so that NaN fails
+            yield (
+                f"answers {where} are {answers.largest_difference:.2g} away from the pipeline's, "
+                f"{allowed:g} is allowed"
+            )
+
+
+def _span(seen: Mapping[str, Encoding | ParityCheck]) -> str:
+    rows = sum(answers.rows for answers in seen.values())
+    worst = max((answers.largest_difference for answers in seen.values()), default=0.0)
+    return f"{rows:,} answers in {len(seen)} ways: at most {worst:.1g} away"
 
 
 def capacity(measured: Measurements, policy: CapacityPolicy) -> Finding:
@@ -124,10 +141,12 @@ def provenance(measured: Measurements, policy: ProvenancePolicy) -> Finding:  # 
     """The code that trained it is committed."""
     found = measured.provenance
     if found.git_commit is None:
-        return Finding("no git commit", on_request=("it was trained outside of git",))
+        return Finding(
+            "no git commit", on_request=(f"it was trained outside of git; {TRAIN_AGAIN}",)
+        )
     if found.git_dirty:
         return Finding(
             f"git commit {found.git_commit[:12]}, changed",
-            on_request=("it was trained with changes that are not committed",),
+            on_request=(f"it was trained with changes that are not committed; {TRAIN_AGAIN}",),
         )
     return Finding(f"git commit {found.git_commit[:12]}, clean")

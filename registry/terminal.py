@@ -33,7 +33,7 @@ def outcome(found: Outcome) -> Iterator[str]:
         yield ""
     yield found.said
     if found.digest is not None:
-        yield f"evidence {found.digest[:SHORT]}, on the version's page and with its run"
+        yield f"evidence {found.digest[:SHORT]}, kept with the version's run"
 
 
 def _gates(document: Evidence) -> Iterator[str]:

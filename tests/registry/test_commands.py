@@ -18,6 +18,7 @@ USAGE = {
     "no name": ("promote",),
     "a version of zero": ("promote", "flats", "--version", "0"),
     "a version in words": ("rollback", "flats", "--to", "last"),
+    "a switch half on": ("promote", "flats", "--dry-run", "maybe"),
     "one version to compare": ("compare", "flats", "1"),
 }
 

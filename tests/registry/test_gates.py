@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import policy
-from registry.artifact import Interval
+from registry.artifact import Interval, Parity, ParityCheck
 from registry.gates import GATES, GateResult, judge, passed
 from registry.measurements import (
     Calibration,
@@ -67,6 +67,12 @@ SERVED = Served(
 CAPACITY = Capacity(
     source="probe", latency_ms=SERVED.latency_ms, memory_mb=200, requests=310, errors=0
 )
+COMPILED = Parity(
+    engine="onnx",
+    reason="exact",
+    tolerance=1e-6,
+    checks=(ParityCheck(name="thresholds", rows=10_000, label_flips=0, largest_difference=4e-7),),
+)
 SUPPLY = Supply(
     digest="d" * 64,
     registered_digest="d" * 64,
@@ -87,6 +93,7 @@ GOOD = Measurements(
     calibration=Calibration(error=0.02, chance=0.01),
     errors=None,
     breaking=(),
+    compiled=COMPILED,
     served=SERVED,
     capacity=CAPACITY,
     supply=SUPPLY,
@@ -105,6 +112,11 @@ def served(**changes: Any) -> dict[str, Any]:
 def encoded(**changes: Any) -> dict[str, Any]:
     one = SERVED.encodings["V2 gRPC"].model_copy(update=changes)
     return served(encodings={**SERVED.encodings, "V2 gRPC": one})
+
+
+def compiled(**changes: Any) -> dict[str, Any]:
+    check = COMPILED.checks[0].model_copy(update=changes)
+    return {"compiled": COMPILED.model_copy(update={"checks": (check,)})}
 
 
 def capacity(**changes: Any) -> dict[str, Any]:
@@ -236,6 +248,16 @@ STOPPED = {
         "parity",
         served(engine="pyfunc", tolerance=1e-9),
         "answers over V2 REST are 4e-07 away from the pipeline's, 1e-09 is allowed",
+    ),
+    "the graph differs on other rows": (
+        "parity",
+        compiled(label_flips=3),
+        "3 of 10000 labels differ by the graph on thresholds",
+    ),
+    "the graph is off on other rows": (
+        "parity",
+        compiled(largest_difference=1e-5),
+        "answers by the graph on thresholds are 1e-05 away from the pipeline's, 1e-06 is allowed",
     ),
     "an encoding not asked": (
         "parity",

@@ -56,8 +56,8 @@ def test_refused(
     assert document.champion is not None
     assert document.champion.version == 1
     described = versions.resolve(client, name, candidate.number).description
-    assert f"### Evidence: refused ({', '.join(gates)})" in described
-    assert described.endswith("Ranking of training.\n")
+    assert described.startswith(f"Refused: {', '.join(gates)}. <!-- assay: evidence -->\n")
+    assert described.endswith("\n\nRanking of training.\n")
 
 
 def test_promoted_rolled_back_and_shown(store: Store, run: Run, unserved: str) -> None:
@@ -73,7 +73,7 @@ def test_promoted_rolled_back_and_shown(store: Store, run: Run, unserved: str) -
     assert "; better, gain over the champion's" in document.gates[0].measured
     assert document.measurements.data.champion_digest == document.measurements.data.digest
     model = client.get_registered_model(name)
-    assert "### Version 2 is champion since" in model.description
+    assert model.description.startswith("Version 2 is champion since")
 
     code, said = run("rollback", name, "--reason", "customers complain")
     assert code == 0
@@ -128,7 +128,7 @@ def test_evaluate_and_dry_runs_move_nothing(sqlite: Store, run: Run, unserved: s
     run("promote", name, "--policy", unserved, "--version", "1")
     code, said = run("evaluate", name, "--policy", unserved)
     assert code == 0
-    assert "version 2 could become champion" in said
+    assert "version 2 passes every gate" in said
     assert champion_of(client, name) == 1
     assert kept(client, name, 2).verdict == "passed"
 
