@@ -10,7 +10,7 @@ import itertools
 import json
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,11 +32,13 @@ from serving.clients import (
     predict_answers,
     v2_answers,
 )
+from serving.errors import ServingError
 from serving.judge import Judge, Kind, Outcome, Reply
 from serving.load import Case, Encode, Workload, encode_predict, encode_v2
 from serving.problems import Code
 from tests.load.arrivals import CLOSED, PATIENCE_SECONDS, Arrivals
 from tests.load.conductor import Conductor
+from tests.load.errors import LoadTestError
 from tests.load.load_profile import Mix, read
 from tests.load.records import Records
 
@@ -117,7 +119,7 @@ class _RestUser(Asking, FastHttpUser):
         with self.client.post(
             path, data=case.payload, headers=JSON, name=self.way, catch_response=True
         ) as response:
-            body = response.content or str(response.error).encode()
+            body = response.content or str(getattr(response, "error", "")).encode()
             reply = Reply(response.status_code, body, lambda: self.read(json.loads(body)))
             outcome, latency = session.judge(self.way, case, reply, due)
             meta = response.request_meta
@@ -206,10 +208,17 @@ def _add_options(parser: ArgumentParser) -> None:
 
 @events.init.add_listener
 def _prepare(environment: Environment, **_: Any) -> None:
-    global session  # noqa: PLW0603 - one for the users of this process, as Locust has one runner
     options = environment.parsed_options
     if options.bundle is None:
         sys.exit("error: name the bundle that the host serves: --bundle build/NAME")
+    try:
+        _set_up(environment, options)
+    except (LoadTestError, ServingError) as error:  # Locust would log it and go on
+        sys.exit(f"error: {error}")
+
+
+def _set_up(environment: Environment, options: Namespace) -> None:
+    global session  # noqa: PLW0603 - one for the users of this process, as Locust has one runner
     profile = read(options.load) if options.load else None
     mix = (profile or read(BY_HAND)).mix
     arrivals = Arrivals(mix.ways) if profile is not None and profile.unit == "rate" else None
