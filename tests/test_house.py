@@ -125,6 +125,7 @@ candidates: {linear: {family: linear}, baseline: {family: dummy}}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_mlflow_run_makes_an_environment_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "clover.yaml").write_text(SPEC)
     leaves = [3 + (n % 7 == 0) for n in range(140)]
@@ -152,7 +153,7 @@ def test_mlflow_run_makes_an_environment_of_its_own(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=580,  # installing everything, and compiling it at the first import
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "clover version 1" in done.stdout
