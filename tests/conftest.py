@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +20,10 @@ from registry.store import connect
 # A law holds on a busy machine too: how long one example takes is nobody's claim here.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+# A shell that runs the tests in the background ignores Ctrl-C for them and for all that they start,
+# and some of these must show that they heed it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SPECS = Path(__file__).parent / "specs"
 
