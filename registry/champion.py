@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from registry import evidence, markdown, versions
 from registry.errors import RegistryError
 from registry.evidence import Evidence, now, who
+from registry.figures import number
 from registry.ledger import Entry, Ledger, Numbered
 from registry.versions import CHAMPION, EVIDENCE, PROMOTE, SCORE, VERDICT, Version
 
@@ -106,7 +107,9 @@ def annotate(client: MlflowClient, version: Version, document: Evidence, digest:
     if text != version.description:
         client.update_model_version(version.name, str(version.number), text)
     quality = document.measurements.quality
-    score = "" if isinstance(quality, str) else f"{quality.metric} {quality.candidate.value:.4g}"
+    score = ""
+    if not isinstance(quality, str):
+        score = f"{quality.metric} {number(quality.candidate.value)}"
     for key, value in ((SCORE, score), (EVIDENCE, digest), (VERDICT, document.verdict)):
         if version.tags.get(key) != value:
             versions.set_tag(client, version, key, value)

@@ -37,15 +37,13 @@ def replace_section(description: str, name: str, section: str) -> str:
 
 def evidence_section(document: Evidence, digest: str) -> str:
     """The verdict and a table of the gates."""
-    failed = [result.gate for result in document.gates if result.outcome == "failed"]
-    verdict = f"Refused: {', '.join(failed)}." if failed else "Passed every gate."
     against = (
         f"champion version {document.champion.version}" if document.champion else "no champion"
     )
     data, policy = document.measurements.data, document.policy
     return "\n".join(
         (
-            verdict,
+            _verdict(document.gates),
             "",
             f"{document.at:%Y-%m-%d %H:%M} UTC by {_cell(document.by)}, against {against}, on "
             f"{data.rows:,} hold-out rows (`{data.digest[:12]}`), policy {policy.name} "
@@ -59,6 +57,17 @@ def evidence_section(document: Evidence, digest: str) -> str:
             "---",
         )
     )
+
+
+def _verdict(results: Sequence[GateResult]) -> str:
+    def those(outcome: str) -> str:
+        return ", ".join(result.gate for result in results if result.outcome == outcome)
+
+    if failed := those("failed"):
+        return f"Refused: {failed}."
+    off = f", but for what the policy does not ask: {those('off')}" if those("off") else ""
+    allowed = f"; allowed on request: {those('allowed')}" if those("allowed") else ""
+    return f"Passed every gate{off}{allowed}."
 
 
 def _gate(result: GateResult) -> tuple[str, ...]:

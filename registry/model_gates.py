@@ -6,7 +6,7 @@ are many of them, so only a sure fall counts.
 
 from collections.abc import Iterator
 
-from registry.artifact import Interval
+from registry.figures import interval, number
 from registry.finding import Finding
 from registry.measurements import Measurements, Quality
 from registry.metrics import METRICS
@@ -24,15 +24,17 @@ def quality(measured: Measurements, policy: QualityPolicy) -> Finding:
     scores = measured.quality
     if isinstance(scores, str):
         return Finding("not scored", (scores,))
-    said = f"{scores.metric} {_range(scores.candidate)}, best constant answer {scores.baseline:.4g}"
+    baseline = number(scores.baseline)
+    said = f"{scores.metric} {interval(scores.candidate)}, best constant answer {baseline}"
     against = list(_threshold(scores, policy))
     if scores.over_baseline.low <= 0:
-        against.append(f"does not surely beat the best constant answer ({scores.baseline:.4g})")
+        against.append(f"does not surely beat the best constant answer ({number(scores.baseline)})")
     if scores.incomparable is not None:
         return Finding(said, tuple(against), (scores.incomparable,))
     if scores.champion is None or scores.over_champion is None:
         return Finding(f"{said}, no champion to beat", tuple(against))
     gain, margin = scores.over_champion, policy.margin * _scale(scores.champion_over_baseline)
+    champions = number(scores.champion.value)
     if gain.low > 0:
         verdict = "better"
     elif gain.low >= -margin:
@@ -40,11 +42,11 @@ def quality(measured: Measurements, policy: QualityPolicy) -> Finding:
     else:
         verdict = "worse"
         against.append(
-            f"{scores.metric} {scores.candidate.value:.4g} against the champion's "
-            f"{scores.champion.value:.4g}: may be {-gain.low:.2g} worse, {margin:.2g} is allowed"
+            f"{scores.metric} {number(scores.candidate.value)} against the champion's {champions}: "
+            f"may be {-gain.low:.2g} worse, {margin:.2g} is allowed"
         )
     return Finding(
-        f"{said}; {verdict}, gain over the champion's {scores.champion.value:.4g} {_range(gain)}",
+        f"{said}; {verdict}, gain over the champion's {champions} {interval(gain)}",
         tuple(against),
     )
 
@@ -52,9 +54,9 @@ def quality(measured: Measurements, policy: QualityPolicy) -> Finding:
 def _threshold(scores: Quality, policy: QualityPolicy) -> Iterator[str]:
     if scores.metric not in policy.thresholds:
         return
-    least = policy.thresholds[scores.metric]
-    if METRICS[scores.metric].gain(scores.candidate.value, least) < 0:
-        yield f"{scores.metric} {scores.candidate.value:.4g} misses the threshold {least:.4g}"
+    least, found = policy.thresholds[scores.metric], scores.candidate.value
+    if METRICS[scores.metric].gain(found, least) < 0:
+        yield f"{scores.metric} {number(found)} misses the threshold {number(least)}"
 
 
 def plausibility(measured: Measurements, policy: PlausibilityPolicy) -> Finding:
@@ -82,8 +84,8 @@ def slices(measured: Measurements, policy: SlicesPolicy) -> Finding:
     margin = policy.margin * _scale(measured.slices.champion_over_baseline)
     large = [group for group in groups if group.rows >= policy.least_rows]
     fallen = [
-        f"{group.column} {group.value!r} ({group.rows} rows) fell from {group.champion:.4g} "
-        f"to {group.candidate:.4g}"
+        f"{group.column} {group.value!r} ({group.rows} rows) fell from {number(group.champion)} "
+        f"to {number(group.candidate)}"
         for group in sorted(large, key=lambda group: group.gain.value)
         if group.gain.high < 0 and group.gain.value < -margin
     ]
@@ -120,12 +122,12 @@ def errors(measured: Measurements, policy: ErrorsPolicy) -> Finding:
         return Finding("classes have no error sizes")
     if isinstance(found, str):
         return Finding("not measured", (found,))
-    said = ", ".join(f"{each.quantile:.0%} below {each.candidate:.4g}" for each in found)
+    said = ", ".join(f"{each.quantile:.0%} below {number(each.candidate)}" for each in found)
     return Finding(
         said,
         tuple(
-            f"{each.quantile:.0%} of the errors are below {each.candidate:.4g}, "
-            f"the champion's below {each.champion:.4g}; {policy.margin:.0%} more is allowed"
+            f"{each.quantile:.0%} of the errors are below {number(each.candidate)}, "
+            f"the champion's below {number(each.champion)}; {policy.margin:.0%} more is allowed"
             for each in found
             if each.champion is not None and each.candidate > each.champion * (1 + policy.margin)
         ),
@@ -134,7 +136,3 @@ def errors(measured: Measurements, policy: ErrorsPolicy) -> Finding:
 
 def _scale(champion_over_baseline: float | None) -> float:
     return max(champion_over_baseline or 0.0, 0.0)
-
-
-def _range(interval: Interval) -> str:
-    return f"{interval.value:.4g} ({interval.low:.4g} to {interval.high:.4g})"

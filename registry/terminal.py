@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from registry.artifact import Interval
 from registry.comparison import Comparison
 from registry.evidence import Evidence
+from registry.figures import interval, number
 from registry.ledger import Numbered
 from registry.lineage import Chain
 from registry.markdown import DONE
@@ -121,8 +122,8 @@ def compared(found: Comparison) -> Iterator[str]:
     rows: list[tuple[str, str, str, str]] = [
         (
             scores.metric,
-            _interval(scores.champion),
-            _interval(scores.candidate),
+            interval(scores.champion),
+            interval(scores.candidate),
             _gain(scores.over_champion),
         )
     ]
@@ -131,8 +132,8 @@ def compared(found: Comparison) -> Iterator[str]:
         rows += [
             (
                 f"{group.column}={group.value} ({group.rows} rows)",
-                f"{group.champion:.4g}",
-                f"{group.candidate:.4g}",
+                number(group.champion),
+                number(group.candidate),
                 _gain(group.gain),
             )
             for group in moved[:10]
@@ -141,8 +142,8 @@ def compared(found: Comparison) -> Iterator[str]:
         rows += [
             (
                 f"{each.quantile:.0%} of the errors below",
-                f"{each.champion:.4g}",
-                f"{each.candidate:.4g}",
+                "-" if each.champion is None else number(each.champion),
+                number(each.candidate),
                 "",
             )
             for each in measured.errors
@@ -159,8 +160,8 @@ def compared(found: Comparison) -> Iterator[str]:
 
 def chains(found: Sequence[Chain]) -> Iterator[str]:
     """From commit to evidence, one step a line and an empty line between versions."""
-    for number, each in enumerate(found):
-        if number:
+    for position, each in enumerate(found):
+        if position:
             yield ""
         yield from _chain(each)
 
@@ -181,9 +182,5 @@ def _chain(found: Chain) -> Iterator[str]:
     )
 
 
-def _interval(interval: Interval) -> str:
-    return f"{interval.value:.4g} ({interval.low:.4g} to {interval.high:.4g})"
-
-
-def _gain(interval: Interval) -> str:
-    return f"{interval.value:+.3g} ({interval.low:+.3g} to {interval.high:+.3g})"
+def _gain(found: Interval) -> str:
+    return f"{found.value:+.3g} ({found.low:+.3g} to {found.high:+.3g})"
