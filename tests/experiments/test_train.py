@@ -1,6 +1,8 @@
 """What a training run leaves in a real store."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -280,3 +282,19 @@ def test_the_shipped_experiments_are_listed(tmp_path: Path) -> None:
     done = Store(tmp_path, "none").run("experiments", "list")
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["house-prices", "income"]
     assert find("income").is_file()
+
+
+def test_the_edge_page_runs_with_onnxruntime_alone(store: Store, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/edge.md").read_text()
+    (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    made = artifact(store, tmp_path)
+    check = "\nassert not {'mlflow', 'sklearn', 'pandas', 'onnx', 'registry'} & set(sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script + check, str(made.folder)],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    expected = made.golden.outputs["prediction"]
+    assert ast.literal_eval(done.stdout) == (
+        expected if store.name == "income" else pytest.approx(expected, rel=1e-12)
+    )
