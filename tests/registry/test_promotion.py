@@ -102,6 +102,19 @@ def test_promoted_rolled_back_and_shown(store: Store, run: Run, unserved: str) -
     assert champion_of(client, name) == 2
 
 
+def test_champion_is_scored_again_on_new_rows(sqlite: Store, run: Run, unserved: str) -> None:
+    name = sqlite.publish("first", "better on new rows")
+    assert run("promote", name, "--policy", unserved, "--version", "1")[0] == 0
+    assert run("promote", name, "--policy", unserved)[0] == 0
+    client = sqlite.client()
+    before, after = kept(client, name, 1), kept(client, name, 2)
+    assert after.measurements.data.digest != before.measurements.data.digest
+    assert after.measurements.data.champion_digest == before.measurements.data.digest
+    there, here = before.measurements.quality.candidate, after.measurements.quality.champion
+    assert here.value != there.value
+    assert here.value == pytest.approx(there.value, rel=0.1)
+
+
 def test_breaking_is_possible_when_asked_for_and_recorded(
     sqlite: Store, run: Run, unserved: str
 ) -> None:

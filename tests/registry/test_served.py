@@ -1,9 +1,12 @@
 """Gates over a really started bundle, with the policy that ships."""
 
+from typing import Any
+
 import pytest
 from conftest import Run, Store, champion_of, failed, kept
 
 from registry import capacity, policy, promotion, versions
+from registry.artifact import Interval
 from registry.capacity import LoadTest
 from registry.measurements import Percentiles
 from registry.policy import SHIPPED
@@ -55,6 +58,29 @@ def test_differing_answers_are_refused(sqlite: Store, run: Run) -> None:
     client = sqlite.client()
     assert failed(kept(client, name, 1)) == ["parity"]
     assert champion_of(client, name) is None
+
+
+SECONDS = 90  # for every gate of a promotion, on two cores
+
+
+def test_income_is_promoted_in_time(income_copy: Any, run: Run, unserved: str) -> None:
+    """And again as the same model, which is not worse than itself, in any group."""
+    client, name = income_copy.client(), income_copy.name
+    code, said = run("promote", name, "--allow-dirty")
+    assert code == 0, said
+    document = kept(client, name, 1)
+    assert {result.outcome for result in document.gates} <= {"passed", "allowed"}
+    assert document.seconds < SECONDS
+    assert all(each.rows == 1000 for each in document.measurements.served.encodings.values())
+
+    first = versions.resolve(client, name, 1)
+    model_id = client.get_model_version(name, "1").source.removeprefix("models:/")
+    versions.register(client, name, model_id, first.run_id, "The same again.")
+    code, said = run("promote", name, "--allow-dirty", "--policy", unserved)
+    assert code == 0, said
+    again = kept(client, name, 2).measurements
+    assert again.quality.over_champion == Interval(value=0, low=0, high=0)
+    assert {group.column for group in again.slices.groups} == {"sex", "race"}
 
 
 def test_the_last_load_test_counts(sqlite: Store, unserved: str) -> None:

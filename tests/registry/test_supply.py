@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from conftest import Store
 from sklearn.pipeline import make_pipeline
 
+from experiments.packing import TRUSTED
 from registry import policy, promotion, service_gates, supply, versions
 from registry.artifact import Artifact
 from registry.promotion import Request
@@ -93,6 +95,12 @@ def test_stopped(
     assert "the artifact is not the one that was registered: its digest differs" in found
     assert any(reason in each for each in found), found
     assert [each for each in against(folder, Artifact(folder).digest()) if reason in each]
+
+
+def test_what_training_trusts_promotion_trusts() -> None:
+    """Two lists on purpose: training's is what it makes, the policy's is what was looked at."""
+    trusted = policy.read().supply.trusted_types
+    assert [name for name in TRUSTED if not any(fnmatchcase(name, each) for each in trusted)] == []
 
 
 def against(folder: Path, registered: str) -> list[str]:
