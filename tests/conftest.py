@@ -13,6 +13,7 @@ from pathlib import Path
 import hypothesis
 import mlflow
 import pytest
+from filelock import FileLock
 from mlflow import MlflowClient
 
 from registry.store import connect
@@ -26,6 +27,14 @@ hypothesis.settings.load_profile("untimed")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SPECS = Path(__file__).parent / "specs"
+IMAGES = Path(__file__).parent / "image"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process for all tests of a file, which share servers, and for all that share an image."""
+    for item in items:
+        together = IMAGES if item.path.is_relative_to(IMAGES) else item.path
+        item.add_marker(pytest.mark.xdist_group(together.stem))
 
 
 @dataclass(frozen=True)
@@ -89,23 +98,33 @@ def _text_columns(database: sqlite3.Connection) -> list[tuple[str, str]]:
     ).fetchall()
 
 
-def _trained(root: Path, name: str) -> Store:
-    store = Store(root, name)
-    done = store.run("experiments", "train", str(SPECS / f"{name}.yaml"), timeout=280)
-    assert done.returncode == 0, done.stderr
+def _trained(factory: pytest.TempPathFactory, name: str) -> Store:
+    """Trained by whichever of the tests' processes asks first."""
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # this process's own folder is in the one that all share
+    store = Store(folder / f"trained-{name}", name)
+    done = folder / f"trained-{name}.done"
+    with FileLock(f"{done}.lock"):
+        if not done.exists():
+            shutil.rmtree(store.root, ignore_errors=True)
+            store.root.mkdir()
+            ended = store.run("experiments", "train", str(SPECS / f"{name}.yaml"), timeout=280)
+            assert ended.returncode == 0, ended.stderr
+            done.touch()
     return store
 
 
 @pytest.fixture(scope="session")
 def house_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """`house-prices` version 1 under @candidate; shared, so do not change it: see `house_copy`."""
-    return _trained(tmp_path_factory.mktemp("house"), "house-prices")
+    return _trained(tmp_path_factory, "house-prices")
 
 
 @pytest.fixture(scope="session")
 def income_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """`income` version 1 under @candidate; shared, so do not change it: see `income_copy`."""
-    return _trained(tmp_path_factory.mktemp("income"), "income")
+    return _trained(tmp_path_factory, "income")
 
 
 @pytest.fixture
