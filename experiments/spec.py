@@ -2,7 +2,15 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from registry.contract import Task
 
@@ -118,6 +126,14 @@ class Candidate(_Closed):
     """How many combinations to draw; all of them when left out, which ranges do not allow."""
 
 
+USUAL = {
+    "linear": Candidate(family="linear"),
+    "forest": Candidate(family="forest"),
+    "boosting": Candidate(family="boosting"),
+    "baseline": Candidate(family="dummy"),
+}
+
+
 class ExperimentSpec(_Closed):
     """One reproducible training run."""
 
@@ -132,10 +148,20 @@ class ExperimentSpec(_Closed):
     drop: Columns = ()
     roles: Roles = Roles()
     split: Split
+    """When left out, a fifth of the rows; of each class, where there are classes."""
     metric: str
     cv: CrossValidation = CrossValidation()
-    candidates: dict[str, Candidate] = Field(min_length=1)
+    candidates: dict[str, Candidate] = Field(default=USUAL, min_length=1)
+    """When left out, one of each family with its usual parameters."""
     selection: Literal["best", "one-standard-error"] = "best"
     seed: int = Field(default=0, ge=0, lt=2**32)
     slices: Columns = ()
     """Columns whose groups are looked at on their own before a version is promoted."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_split(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "split" in given:
+            return given
+        kind = "random" if given.get("task") == "regression" else "stratified"
+        return {**given, "split": {"kind": kind}}

@@ -3,7 +3,7 @@
 import json
 import logging
 import tempfile
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,11 @@ class Contestant:
         """Where its pipeline's answers are kept."""
         return self.folder / "answers.json"
 
+    @property
+    def bundle(self) -> Path:
+        """Where it is packed to be served."""
+        return self.folder / "bundle"
+
 
 def measure(
     client: MlflowClient, candidate: Version, champion: Version | None, policy: Policy
@@ -68,8 +73,14 @@ def measure(
         theirs = None if champion is None else _download(client, champion, folder / "champion")
         held = holdout.fetch(client, candidate, folder / "rows")
         parts = supply.audit(ours.artifact, candidate.digest)
-        contest = _contest(ours, theirs, held, _doubt(held, parts, policy))
-        served = _serve(ours, held, contest, policy)
+        doubt = _doubt(held, parts, policy)
+        with ThreadPoolExecutor(1) as aside:
+            # Packing takes about as long as scoring, and neither waits for the other.
+            bundled = None
+            if doubt is None and _asks_a_server(candidate, policy):
+                bundled = aside.submit(processes.bundle, candidate, ours.bundle)
+            contest = _contest(ours, theirs, held, doubt)
+        served = _serve(ours, held, contest, policy, bundled)
         identity, contract = ours.artifact.identity, ours.artifact.contract
         return Measurements(
             task=contract.task,
@@ -151,13 +162,23 @@ def _line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
-def _serve(ours: Contestant, held: Holdout, contest: Contest | str, policy: Policy) -> Served | str:
-    """Start a bundle of the version and compare what it answers with what the pipeline did."""
-    tested = policy.capacity is None or capacity.last_load_test(ours.version) is not None
-    if policy.parity is None and tested:
-        return "no gate needs it"
+def _asks_a_server(version: Version, policy: Policy) -> bool:
+    tested = policy.capacity is None or capacity.last_load_test(version) is not None
+    return policy.parity is not None or not tested
+
+
+def _serve(
+    ours: Contestant,
+    held: Holdout,
+    contest: Contest | str,
+    policy: Policy,
+    bundled: Future[None] | None,
+) -> Served | str:
+    """Start the version's bundle and compare what it answers with what the pipeline did."""
     if isinstance(contest, str):
         return contest
+    if bundled is None:
+        return "no gate needs it"
     whole: dict[str, list[Any]] = json.loads(ours.answers.read_bytes())
     table = held.table().reset_index(drop=True)
     wanted = policy.parity.rows if policy.parity else len(table)
@@ -169,8 +190,8 @@ def _serve(ours: Contestant, held: Holdout, contest: Contest | str, policy: Poli
     )
     log.info("starting a bundle and asking it %d rows over every encoding", len(chosen))
     try:
-        processes.bundle(ours.version, ours.folder / "bundle")
-        return processes.probe(ours.folder / "bundle", rows, answers)
+        bundled.result()
+        return processes.probe(ours.bundle, rows, answers)
     except CommandFailedError as error:
         return f"no bundle could be served: {error}"
 

@@ -1,12 +1,13 @@
 """What the server may use, and what it accepts."""
 
+import contextlib
 import math
 import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+CGROUP = Path("/sys/fs/cgroup")
 
 
 class ServerLimits(BaseModel):
@@ -26,16 +27,22 @@ class ServerLimits(BaseModel):
     """How long a client may take to send one body."""
 
 
-def cpu_threads(cpu_max: Path = CPU_MAX) -> int:
+def cpu_threads(cgroup: Path = CGROUP) -> int:
     """Whole CPUs that this process may use, at least one.
 
     `os.cpu_count()` sees the machine, not the container: the cgroup's quota counts.
     """
     available = len(os.sched_getaffinity(0))
-    try:
-        quota, period = cpu_max.read_text().split()
-    except (OSError, ValueError):
-        return available
-    if quota == "max":
-        return available
-    return max(1, min(available, math.floor(int(quota) / int(period))))
+    return max(1, min(available, math.floor(_quota(cgroup) or available)))
+
+
+def _quota(cgroup: Path) -> float | None:
+    """CPUs by the container's own cgroup, of version 2 or 1; None without a limit."""
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (cgroup / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    with contextlib.suppress(OSError, ValueError):
+        microseconds = int((cgroup / "cpu" / "cpu.cfs_quota_us").read_text())
+        if microseconds > 0:
+            return microseconds / int((cgroup / "cpu" / "cpu.cfs_period_us").read_text())
+    return None

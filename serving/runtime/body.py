@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from serving.limits import ServerLimits
-from serving.problems import Code, Refusal, refuse
+from serving.problems import Code, refuse, too_large
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -38,7 +38,7 @@ class Intake:
         """The whole body, decompressed; raises Refusal past the limits, and ClientGone."""
         declared = headers.get(b"content-length", b"0")
         if len(declared) > 18 or int(declared) > limits.max_bytes:
-            raise _too_large(limits.max_bytes)
+            raise too_large(limits.max_bytes)
         encoding = headers.get(b"content-encoding", b"identity").strip().lower()
         if encoding != b"identity" and encoding not in WINDOW_BITS:
             raise refuse(
@@ -78,7 +78,7 @@ class Intake:
             size += len(chunk)
             self._held += len(chunk)
             if size > largest:
-                raise _too_large(largest)
+                raise too_large(largest)
             if size > SMALL and self._held > HELD_BODIES * largest:
                 raise refuse(503, Code.OVERLOADED, "too many large bodies at once; try again")
             if not message.get("more_body", False):
@@ -96,11 +96,7 @@ def _decompress(body: bytes, window_bits: int, largest: int) -> bytes:
             400, Code.MALFORMED_COMPRESSION, "the compressed body cannot be unpacked"
         ) from None
     if len(plain) > largest:
-        raise _too_large(largest)
+        raise too_large(largest)
     if not unpacker.eof:
         raise refuse(400, Code.MALFORMED_COMPRESSION, "the compressed body is cut off")
     return plain
-
-
-def _too_large(largest: int) -> Refusal:
-    return refuse(413, Code.TOO_LARGE, f"the body is larger than {largest} bytes")

@@ -187,6 +187,22 @@ def test_yaml_numbers_and_single_values_are_taken(tmp_path: Path) -> None:
     assert space == {"tol": (0.001,), "max_iter": (50,)}
 
 
+@pytest.mark.parametrize(
+    ("task", "metric", "split"),
+    [("regression", "rmse", "random"), ("binary", "roc_auc", "stratified")],
+)
+def test_what_is_left_out_suits_the_task(
+    tmp_path: Path, task: str, metric: str, split: str
+) -> None:
+    needed = {key: GOOD[key] for key in ("name", "data", "target")}
+    (tmp_path / "plans.yaml").write_text(yaml.safe_dump({**needed, "task": task, "metric": metric}))
+    made = read(tmp_path / "plans.yaml")
+    assert made.split.kind == split
+    assert {each.family for each in made.candidates.values()} == {
+        *("linear", "forest", "boosting", "dummy")
+    }
+
+
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_specs_are_good(name: str) -> None:
     assert read(find(name)).name == name

@@ -86,8 +86,13 @@ def publish(
     columns = list(recipe.columns)
     train, held = table(600, seed=1), table(HOLDOUT, seed=recipe.seed)
     pipeline = _pipeline(columns, recipe.model).fit(train[columns], train[TARGET])
-    mlflow.set_experiment(name)
-    with mlflow.start_run() as run, tempfile.TemporaryDirectory() as scratch:
+    known = client.get_experiment_by_name(name)
+    # Not set_experiment, which stays set for whatever this process starts.
+    experiment = known.experiment_id if known else client.create_experiment(name)
+    with (
+        mlflow.start_run(experiment_id=experiment) as run,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
         folder = Path(scratch)
         mlflow.log_param("target", TARGET)
         mlflow.set_tag("assay.slices", json.dumps(list(slices)))

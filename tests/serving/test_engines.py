@@ -1,6 +1,7 @@
 """Both engines answer as the trained pipeline does, and the fast one needs nothing of it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -120,14 +121,22 @@ def test_batching_does_not_change_an_answer(income_pyfunc_bundle: Bundle) -> Non
 )
 def test_threads_follow_the_cpu_limit(tmp_path: Path, cpu_max: str, threads: int) -> None:
     (tmp_path / "cpu.max").write_text(cpu_max + "\n")
-    assert cpu_threads(tmp_path / "cpu.max") <= threads
-    assert cpu_threads(tmp_path / "cpu.max") >= 1
+    assert cpu_threads(tmp_path) <= threads
+    assert cpu_threads(tmp_path) >= 1
 
 
 @pytest.mark.parametrize("text", ["max 100000", None], ids=["no-limit", "no-cgroup"])
 def test_without_a_limit_threads_follow_the_machine(tmp_path: Path, text: str | None) -> None:
-    import os
-
     if text is not None:
         (tmp_path / "cpu.max").write_text(text)
-    assert cpu_threads(tmp_path / "cpu.max") == len(os.sched_getaffinity(0))
+    assert cpu_threads(tmp_path) == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(("quota", "limited"), [(90_000, True), (-1, False)])
+def test_threads_follow_the_cpu_limit_of_cgroup_version_1(
+    tmp_path: Path, quota: int, limited: bool
+) -> None:
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert cpu_threads(tmp_path) == (1 if limited else len(os.sched_getaffinity(0)))
