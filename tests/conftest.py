@@ -30,6 +30,7 @@ SPECS = Path(__file__).parent / "specs"
 IMAGES = Path(__file__).parent / "image"
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One process for all tests of a file, which share servers, and for all that share an image."""
     for item in items:
