@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import joblib
 from threadpoolctl import threadpool_limits
 
+from experiments import interruption
 from experiments.errors import ExperimentError
 
 Result = TypeVar("Result")
@@ -35,7 +36,9 @@ class Cores:
         pending = [self._pool.submit(_call, function, call) for call in calls]
         try:
             for future in pending:
-                yield future.result()
+                with interruption.heeded():
+                    result = future.result()
+                yield result
         except BrokenProcessPool as error:
             raise ExperimentError(
                 "a worker process died, mostly for lack of memory; search fewer or smaller models"

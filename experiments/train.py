@@ -21,6 +21,7 @@ from experiments import (
     data,
     evaluate,
     graph,
+    interruption,
     packing,
     parity,
     recording,
@@ -77,7 +78,7 @@ def train(spec: ExperimentSpec) -> Outcome:
     _announce(spec, loaded)
     with (
         tracking.clear_errors(),
-        tracking.ending_on_sigterm(),
+        interruption.postponed(),
         tracking.out_of_bookkeeping() as outer,
         threadpool_limits(1),  # the workers have the cores
         cores.holding(loaded.train) as workers,
@@ -126,8 +127,7 @@ def _train(run: Run) -> Outcome:
     parts = _parts(run, fitted[winner], held[winner], made, proof)
     model_id = packing.save(run.client, parts)
     described = f"{spec.description}\n\n{text}".strip()
-    with tracking.uninterrupted():
-        number = versions.register(run.client, spec.name, model_id, run.run_id, described)
+    number = versions.register(run.client, spec.name, model_id, run.run_id, described)
     run.say("registered %s version %d", spec.name, number)
     reason = report.reason(selection, run.comparison.metric)
     return Outcome(spec.name, number, run.run_id, proof.engine, reason)

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from experiments import tracking
+from experiments import interruption, tracking
 from tests.conftest import SPECS, Store
 
 SLOW = {
@@ -154,13 +154,15 @@ def test_a_run_ends_as_its_block_does(
     assert mlflow.active_run() is None
 
 
-def test_what_must_not_be_broken_off_is_not() -> None:
-    with tracking.ending_on_sigterm():
-        with tracking.uninterrupted():
-            os.kill(os.getpid(), signal.SIGTERM)
-            os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_half_done_is_not_broken_off(number: signal.Signals) -> None:
+    with interruption.postponed():
+        os.kill(os.getpid(), number)
+        with pytest.raises(KeyboardInterrupt), interruption.heeded():
+            pytest.fail("went on after a signal")
+        os.kill(os.getpid(), number)  # nor is what ends the runs afterwards
+    with interruption.postponed(), pytest.raises(KeyboardInterrupt), interruption.heeded():
+        os.kill(os.getpid(), number)
 
 
 @pytest.fixture
