@@ -157,12 +157,12 @@ def test_a_run_ends_as_its_block_does(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_is_half_done_is_not_broken_off(number: signal.Signals) -> None:
     with interruption.postponed():
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         with pytest.raises(KeyboardInterrupt), interruption.heeded():
             pytest.fail("went on after a signal")
-        os.kill(os.getpid(), number)  # nor is what ends the runs afterwards
+        signal.raise_signal(number)  # nor is what ends the runs afterwards
     with interruption.postponed(), pytest.raises(KeyboardInterrupt), interruption.heeded():
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
 
 
 @pytest.fixture
