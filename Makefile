@@ -28,7 +28,7 @@ demo: $(READY) ## from a table to a served answer (MODEL=house-prices)
 	$(PY) -m serving ask build/$(MODEL)
 
 test: check ## check, then the tests (TESTS=tests/registry for some of them)
-	$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(TESTS)
+	$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(TESTS)
 
 check: $(READY) ## lint, format, types, import rules
 	$(BIN)/ruff check

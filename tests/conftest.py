@@ -9,12 +9,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import mlflow
 import pytest
 from filelock import FileLock
 from mlflow import MlflowClient
+from xdist.scheduler import LoadScopeScheduling
 
 from registry.store import connect
 
@@ -27,15 +29,19 @@ hypothesis.settings.load_profile("untimed")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SPECS = Path(__file__).parent / "specs"
-IMAGES = Path(__file__).parent / "image"
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the mark
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class ByFile(LoadScopeScheduling):
     """One process for all tests of a file, which share servers, and for all that share an image."""
-    for item in items:
-        together = IMAGES if item.path.is_relative_to(IMAGES) else item.path
-        item.add_marker(pytest.mark.xdist_group(together.stem))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, _ = nodeid.partition("::")
+        return "tests/image" if file.startswith("tests/image/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Called only where tests run in several processes."""
+    return ByFile(config, log)
 
 
 @dataclass(frozen=True)
