@@ -32,8 +32,6 @@ class Image:
     id: str
     """The sha256 of its configuration, and so of everything in it."""
     size_bytes: int
-    layers: tuple[str, ...]
-    """The sha256 of each layer; equal for equal bundles, locks and code."""
     bundle: Bundle
 
 
@@ -97,7 +95,7 @@ def build(
 def inspect(tag: str, bundle: Bundle) -> Image:
     """Read what the engine knows about an image."""
     (facts,) = json.loads(engine("image", "inspect", tag))
-    return Image(tag, facts["Id"], facts["Size"], tuple(facts["RootFS"]["Layers"]), bundle)
+    return Image(tag, facts["Id"], facts["Size"], bundle)
 
 
 def write_sbom(client: MlflowClient, image: Image) -> Path:

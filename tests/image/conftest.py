@@ -32,15 +32,11 @@ class Built:
         return self.image.bundle
 
     def inside(self, script: str) -> str:
-        """What a shell script prints in a container of the image."""
-        return inside(self.image.tag, script)
-
-
-def inside(tag: str, script: str) -> str:
-    """What a shell script prints in a container, as root and without network."""
-    return container.engine(
-        *("run", "--rm", "--network=none", "--user=0", "--entrypoint=sh", tag, "-c", script)
-    )
+        """What a shell script prints in a container of the image, as root and without network."""
+        return container.engine(
+            *("run", "--rm", "--network=none", "--user=0", "--entrypoint=sh"),
+            *(self.image.tag, "-c", script),
+        )
 
 
 def _builds(program: str) -> bool:

@@ -1,7 +1,10 @@
 """The image is small, holds what it needs and nothing else, and is the same each time."""
 
+import io
 import json
 import re
+import tarfile
+from hashlib import sha256
 from pathlib import Path
 
 import grimp
@@ -14,7 +17,7 @@ from serving.ask import ask_server
 from serving.bundle import Bundle
 from serving.process import free_ports
 from tests.conftest import Store
-from tests.image.conftest import Built, inside
+from tests.image.conftest import Built
 
 pytestmark = [pytest.mark.container, pytest.mark.slow]
 
@@ -161,13 +164,41 @@ def test_the_sbom_is_valid_and_kept_with_the_version(built: Built, restored_mlfl
 # --- the same each time ---------------------------------------------------------------------------
 
 
-LISTING = (
-    r"find /opt -printf '%p %y %m %U %G %T@\n' | sort;"
-    "find /opt -type f -exec sha256sum {} + | sort"
-)
+def contents(tag: str, folder: Path) -> list[dict[str, tuple[object, ...]]]:
+    """What each layer holds, file by file.
+
+    Not the layers' digests: Docker orders a layer's archive in one of two ways, and which one
+    depends on what it has built before (moby issue 43540).
+    """
+    archive = folder / "image.tar"
+    container.engine("save", f"--output={archive}", tag)
+    with tarfile.open(archive) as saved:
+        (manifest,) = json.loads(_read(saved, "manifest.json"))
+        layers = [io.BytesIO(_read(saved, layer)) for layer in manifest["Layers"]]
+    archive.unlink()
+    return [_entries(layer) for layer in layers]
 
 
-def test_a_build_without_network_gives_the_same_layers(built: Built, wheelhouse: Path) -> None:
+def _entries(layer: io.BytesIO) -> dict[str, tuple[object, ...]]:
+    with tarfile.open(fileobj=layer) as files:
+        return {
+            file.name: (
+                *(file.type, file.mode, file.uid, file.gid, file.mtime, file.linkname),
+                sha256(_read(files, file)).hexdigest() if file.isreg() else None,
+            )
+            for file in files
+        }
+
+
+def _read(archive: tarfile.TarFile, name: str | tarfile.TarInfo) -> bytes:
+    found = archive.extractfile(name)
+    assert found is not None
+    return found.read()
+
+
+def test_a_build_without_network_gives_the_same_layers(
+    built: Built, wheelhouse: Path, tmp_path: Path
+) -> None:
     again = f"{built.image.tag}-again"
     bundle, wheels = (path.relative_to(image.ROOT) for path in (built.bundle.folder, wheelhouse))
     container.engine(
@@ -176,9 +207,9 @@ def test_a_build_without_network_gives_the_same_layers(built: Built, wheelhouse:
         environment={"DOCKER_BUILDKIT": "1"},
     )
     try:
-        # What differs, if anything does: the layers' digests would not say.
-        assert inside(again, LISTING) == built.inside(LISTING)
-        assert image.inspect(again, built.bundle).layers == built.image.layers
+        there = contents(again, tmp_path)
+        assert sum(map(len, there)) > 5000
+        assert there == contents(built.image.tag, tmp_path)
     finally:
         container.engine("rmi", "--force", again)
 
