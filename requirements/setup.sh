@@ -33,10 +33,11 @@ rm -f .venv/.ready
 printf 'set-up: installing the locked packages into .venv (about a minute the first time)\n' >&2
 if [ -n "$uv" ]; then
     [ -d .venv ] || uv venv --quiet --python "$python" .venv
-    uv pip sync --quiet --python .venv/bin/python --require-hashes "$lock"
+    # Compiled now: each command imports mlflow, and who sets PYTHONDONTWRITEBYTECODE would wait for it each time.
+    uv pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes "$lock"
 else
     [ -d .venv ] || "$python" -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
         --require-hashes --requirement "$lock"
 fi
 # The rooms import from anywhere; no build, so nothing to download for one.
