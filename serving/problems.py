@@ -23,6 +23,7 @@ class Code(StrEnum):
     MALFORMED_COMPRESSION = "malformed_compression"
     MALFORMED_JSON = "malformed_json"
     MALFORMED_CSV = "malformed_csv"
+    MALFORMED_MESSAGE = "malformed_message"
     INVALID_UTF8 = "invalid_utf8"
     TOO_DEEP = "too_deep"
     DUPLICATE_KEY = "duplicate_key"

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from typing import NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc.converters import ModelMetadataResponseConverter
+from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from mlserver.grpc.servicers import InferenceServicer
 from mlserver.handlers import DataPlane, ModelRepositoryHandlers
 
@@ -37,17 +39,17 @@ class AssayServicer(InferenceServicer):
         self._in_flight = 0
 
     async def ModelInfer(  # noqa: N802 - the protocol's name
-        self, request: pb.ModelInferRequest, context: grpc.aio.ServicerContext
+        self, request: bytes, context: grpc.aio.ServicerContext
     ) -> pb.ModelInferResponse:
         """Answer one inference request."""
         try:
-            return await self._infer(request, context)
+            return await self._infer(_parse(request), context)
         except Refusal as refusal:
             await _abort(context, refusal)
 
     async def ModelStreamInfer(  # noqa: N802
         self,
-        requests_stream: AsyncIterator[pb.ModelInferRequest],
+        requests_stream: AsyncIterator[bytes],
         context: grpc.aio.ServicerContext,
     ) -> AsyncIterator[pb.ModelInferResponse]:
         """Answer each request of a stream in its turn."""
@@ -140,6 +142,35 @@ class AssayServicer(InferenceServicer):
         self._metrics.observe(status, seconds)
         if runtime.loaded:
             runtime.plane.statistics.count(status, seconds, problems)
+
+
+def add_service(servicer: AssayServicer, server: grpc.aio.Server) -> None:
+    """Add MLServer's service, with requests to infer left as bytes.
+
+    What protobuf cannot parse is then refused like everything else that is wrong with a request;
+    grpc itself would answer UNKNOWN and log a traceback.
+    """
+    unparsed = {
+        "ModelInfer": grpc.unary_unary_rpc_method_handler(
+            servicer.ModelInfer, response_serializer=pb.ModelInferResponse.SerializeToString
+        ),
+        "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(
+            servicer.ModelStreamInfer, response_serializer=pb.ModelInferResponse.SerializeToString
+        ),
+    }
+    add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    server.add_registered_method_handlers("inference.GRPCInferenceService", unparsed)  # these win
+
+
+def _parse(request: bytes) -> pb.ModelInferRequest:
+    try:
+        return pb.ModelInferRequest.FromString(request)
+    except DecodeError:
+        raise refuse(
+            400,
+            Code.MALFORMED_MESSAGE,
+            "not a ModelInferRequest of the Open Inference Protocol, or not UTF-8 where it has text",
+        ) from None
 
 
 async def _abort(context: grpc.aio.ServicerContext, refusal: Refusal) -> NoReturn:

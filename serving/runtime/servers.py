@@ -26,7 +26,7 @@ from serving.bundle import MODEL_SETTINGS
 from serving.runtime.app import furnish
 from serving.runtime.body import Message, Receive
 from serving.runtime.drain import refuse_new_connections
-from serving.runtime.grpc import AssayServicer
+from serving.runtime.grpc import AssayServicer, add_service
 from serving.runtime.http import HttpProtocol
 from serving.runtime.metrics import ModelMetrics, RestMetrics
 from serving.runtime.model import AssayRuntime
@@ -51,6 +51,7 @@ class BundleRepository(ModelRepository):
         mlserver.server.RESTServer = RestServer
         mlserver.server.GRPCServer = GrpcServer
         mlserver.grpc.server.InferenceServicer = AssayServicer
+        mlserver.grpc.server.add_GRPCInferenceServiceServicer_to_server = add_service
         mlserver.grpc.server.add_ModelRepositoryServiceServicer_to_server = _add_nothing
         # MLServer overrides the hook by which uvicorn took over signals until 0.29;
         # later ones have this.
