@@ -169,7 +169,7 @@ def _parse(request: bytes) -> pb.ModelInferRequest:
         raise refuse(
             400,
             Code.MALFORMED_MESSAGE,
-            "not a ModelInferRequest of the Open Inference Protocol, or not UTF-8 where it has text",
+            "no ModelInferRequest of the Open Inference Protocol, or text in it that is not UTF-8",
         ) from None
 
 
