@@ -24,13 +24,13 @@ def postponed() -> Iterator[None]:
     Inside a call to the store one would leave a transaction open, and with it a lock that keeps
     even the run's end from being written.
     """
-    _request.asked = _request.heeded = False
     before = [signal.signal(each, _ask) for each in SIGNALS]
     try:
         yield
     finally:
         for each, handler in zip(SIGNALS, before, strict=True):
             signal.signal(each, handler)
+        _request.asked = False
 
 
 @contextmanager
