@@ -39,6 +39,12 @@ class ByFile(LoadScopeScheduling):
         return "tests/image" if file.startswith("tests/image/") else file
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long, so that none runs alone at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     """Called only where tests run in several processes."""
     return ByFile(config, log)
