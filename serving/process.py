@@ -107,9 +107,12 @@ def running(bundle: Path) -> Iterator[Server]:
 
 
 def stop(process: subprocess.Popen[bytes]) -> int:
-    """Ask the process to end, and end it if it does not; its exit code."""
+    """Ask the process to end, and end it if it does not; its exit code.
+
+    As Ctrl-C does: on SIGTERM a server of a bundle waits for clients to move away.
+    """
     if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -152,6 +152,19 @@ def income_copy(income_store: Store, tmp_path: Path, restored_mlflow: None) -> S
     return income_store.copy(tmp_path / "income")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def module_path() -> list[str]:
+    """Where modules are looked for before any test."""
+    return list(sys.path)
+
+
+@pytest.fixture(autouse=True)
+def restored_path(module_path: list[str]) -> Iterator[None]:
+    """Loading a model puts its own code before ours, where the next test's processes find it."""
+    yield
+    sys.path[:] = module_path
+
+
 @pytest.fixture
 def restored_mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Restore what MLflow keeps in globals and in the environment: URIs, the active run."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,15 @@ class GrpcServer(mlserver.grpc.server.GRPCServer):
     """MLServer's gRPC server; the first that is told to stop."""
 
     async def stop(self, sig: int | None = None) -> None:
-        """Turn readiness off, let clients move away, then let requests in flight finish."""
+        """Turn readiness off, let clients move away, then let requests in flight finish.
+
+        Ctrl-C is somebody's at a terminal, whose clients have nowhere to move.
+        """
         for model in await self._data_plane._model_registry.get_models():
             if isinstance(model, AssayRuntime) and model.loaded:
                 model.ready, model.draining = False, True
-                await asyncio.sleep(model.plane.limits.drain_seconds)
+                if sig != signal.SIGINT:
+                    await asyncio.sleep(model.plane.limits.drain_seconds)
         await super().stop(sig)
 
 

@@ -221,6 +221,14 @@ def test_sigterm_loses_no_accepted_request(income_bundle: Bundle, tmp_path: Path
     assert all(answered > 10 for answered, _ in results)
 
 
+def test_ctrl_c_does_not_wait_for_clients_to_move_away(
+    income_bundle: Bundle, tmp_path: Path
+) -> None:
+    with running(_copy(income_bundle, tmp_path, drain_seconds=25.0).folder) as server:
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(15) == 0
+
+
 def test_a_request_that_outwaits_its_deadline_is_refused(income_pyfunc_server: Serving) -> None:
     """Two requests keep the slow engine busy; the third has said how long it waits."""
     contract = income_pyfunc_server.contract
