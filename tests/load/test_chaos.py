@@ -233,5 +233,8 @@ def test_sigterm_under_load(bundle: Bundle, tmp_path: Path) -> None:
             during = dict(seen.answered)
             assert server.process.wait(20) == 0
         assert all(during[way] > before[way] > 10 for way in before)
-        lost = [each for each in seen.wrong if "Connection refused" not in each]
+        # grpc cancels a call that arrives while it closes and was not handed to the server's code.
+        closed = ("Connection refused", "[StatusCode.CANCELLED] CANCELLED")
+        lost = [each for each in seen.wrong if not any(door in each for door in closed)]
         assert lost == []
+        assert sum("CANCELLED" in each for each in seen.wrong) <= 1, "its one gRPC client goes on"
