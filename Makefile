@@ -36,9 +36,10 @@ check: $(READY) ## lint, format, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Jobs are for judging language models: nine processes that nothing here uses.
 ui: $(READY) ## the MLflow UI on the store of this folder (PORT=5000)
 	@echo 'MLflow is starting on http://127.0.0.1:$(PORT) (Ctrl-C stops it)'
-	@exec $(PY) -m mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 \
+	@exec env MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(PY) -m mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1 \
 		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
 
 image: $(READY) ## the container image of the champion (MODEL=house-prices VERSION=3)

@@ -1,4 +1,4 @@
-"""Trained models that the rooms' tests share: real data, real training, a real sqlite store."""
+"""Trained models and their bundles, for all rooms' tests: real data, training and stores."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 from xdist.scheduler import LoadScopeScheduling
 
 from registry.store import connect
+from serving.bundle import Bundle
 
 # A law holds on a busy machine too: how long one example takes is nobody's claim here.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -111,21 +112,28 @@ def _text_columns(database: sqlite3.Connection) -> list[tuple[str, str]]:
     ).fetchall()
 
 
-def _trained(factory: pytest.TempPathFactory, name: str) -> Store:
-    """Trained by whichever of the tests' processes asks first."""
-    folder = factory.getbasetemp()
+def _shared(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], None]) -> Path:
+    """A folder for all of the tests' processes, which the first to ask fills and none changes."""
+    parent = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # this process's own folder is in the one that all share
-    store = Store(folder / f"trained-{name}", name)
-    done = folder / f"trained-{name}.done"
+        parent = parent.parent  # this process's own folder is in the one that all share
+    folder, done = parent / name, parent / f"{name}.done"
     with FileLock(f"{done}.lock"):
         if not done.exists():
-            shutil.rmtree(store.root, ignore_errors=True)
-            store.root.mkdir()
-            ended = store.run("experiments", "train", str(SPECS / f"{name}.yaml"), timeout=280)
-            assert ended.returncode == 0, ended.stderr
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            fill(folder)
             done.touch()
-    return store
+    return folder
+
+
+def _trained(factory: pytest.TempPathFactory, name: str) -> Store:
+    def train(folder: Path) -> None:
+        spec = str(SPECS / f"{name}.yaml")
+        ended = Store(folder, name).run("experiments", "train", spec, timeout=280)
+        assert ended.returncode == 0, ended.stderr
+
+    return Store(_shared(factory, f"trained-{name}", train), name)
 
 
 @pytest.fixture(scope="session")
@@ -138,6 +146,42 @@ def house_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def income_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """`income` version 1 under @candidate; shared, so do not change it: see `income_copy`."""
     return _trained(tmp_path_factory, "income")
+
+
+def packed(store: Store, folder: Path, *options: str) -> Bundle:
+    """The bundle of the store's first version."""
+    output = folder / store.name
+    words = ("bundle", store.name, "--version", "1", "--output", str(output))
+    done = store.run("serving", *words, *options)
+    assert done.returncode == 0, done.stderr
+    return Bundle(output)
+
+
+def _packed(factory: pytest.TempPathFactory, store: Store, engine: str) -> Bundle:
+    def pack(folder: Path) -> None:
+        packed(store, folder, "--engine", engine)
+
+    return Bundle(_shared(factory, f"{engine}-{store.name}", pack) / store.name)
+
+
+@pytest.fixture(scope="session")
+def income_bundle(income_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return _packed(tmp_path_factory, income_store, "onnx")
+
+
+@pytest.fixture(scope="session")
+def income_pyfunc_bundle(income_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return _packed(tmp_path_factory, income_store, "pyfunc")
+
+
+@pytest.fixture(scope="session")
+def house_bundle(house_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return _packed(tmp_path_factory, house_store, "onnx")
+
+
+@pytest.fixture(scope="session")
+def house_pyfunc_bundle(house_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return _packed(tmp_path_factory, house_store, "pyfunc")
 
 
 @pytest.fixture

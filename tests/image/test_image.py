@@ -6,6 +6,7 @@ import re
 import tarfile
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import grimp
 import pytest
@@ -25,9 +26,9 @@ MEGABYTE = 1_000_000
 TRAINING = {"experiments", "matplotlib", "mlflow", "scipy", "skl2onnx", "sklearn", "skops"}
 
 
-def facts(built: Built) -> dict[str, object]:
+def facts(tag: str) -> dict[str, Any]:
     """What the engine says about the image."""
-    (found,) = json.loads(container.engine("image", "inspect", built.image.tag))
+    (found,) = json.loads(container.engine("image", "inspect", tag))
     return dict(found)
 
 
@@ -49,8 +50,7 @@ def test_the_onnx_image_is_small(built: Built) -> None:
 
 
 def test_labels_say_what_is_inside(built: Built) -> None:
-    config = facts(built)["Config"]
-    assert isinstance(config, dict)
+    config = facts(built.image.tag)["Config"]
     labels, manifest = config["Labels"], built.bundle.manifest
     created = labels.pop("org.opencontainers.image.created")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", created)
@@ -72,7 +72,7 @@ def test_labels_say_what_is_inside(built: Built) -> None:
 
 def test_nobody_inherits_secrets_or_mirrors(built: Built) -> None:
     history = container.engine("history", "--no-trunc", "--format={{.CreatedBy}}", built.image.tag)
-    said = f"{json.dumps(facts(built)['Config'])}\n{history}"
+    said = f"{json.dumps(facts(built.image.tag)['Config'])}\n{history}"
     assert not re.search(r"(?i)token|password|secret|index.url|pip_|_proxy", said)
 
 
@@ -165,11 +165,7 @@ def test_the_sbom_is_valid_and_kept_with_the_version(built: Built, restored_mlfl
 
 
 def contents(tag: str, folder: Path) -> list[dict[str, tuple[object, ...]]]:
-    """What each layer holds, file by file.
-
-    Not the layers' digests: Docker orders a layer's archive in one of two ways, and which one
-    depends on what it has built before (moby issue 43540).
-    """
+    """What each layer holds, file by file."""
     archive = folder / "image.tar"
     container.engine("save", f"--output={archive}", tag)
     with tarfile.open(archive) as saved:
@@ -207,9 +203,10 @@ def test_a_build_without_network_gives_the_same_layers(
         environment={"DOCKER_BUILDKIT": "1"},
     )
     try:
-        there = contents(again, tmp_path)
-        assert sum(map(len, there)) > 5000
-        assert there == contents(built.image.tag, tmp_path)
+        # Docker orders a layer's archive in one of two ways, and which one depends on what it has
+        # built before (moby issue 43540), so files decide where digests differ.
+        if facts(again)["RootFS"] != facts(built.image.tag)["RootFS"]:
+            assert contents(again, tmp_path) == contents(built.image.tag, tmp_path)
     finally:
         container.engine("rmi", "--force", again)
 

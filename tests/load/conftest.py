@@ -16,16 +16,12 @@ import pytest
 from serving.bundle import MODEL_SETTINGS, Bundle, write_json
 from serving.clients import Client, GrpcClient, PredictClient, RestClient
 from serving.compare import compare
-from tests.conftest import Store
 
 
 @pytest.fixture(scope="session")
-def bundle(income_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    output = tmp_path_factory.mktemp("load") / "income"
-    words = ("serving", "bundle", "income", "--version", "1", "--output", str(output))
-    done = income_store.run(*words)
-    assert done.returncode == 0, done.stderr
-    return Bundle(output)
+def bundle(income_bundle: Bundle) -> Bundle:
+    """What these tests load."""
+    return income_bundle
 
 
 def changed(

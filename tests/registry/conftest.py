@@ -120,7 +120,11 @@ def serve(root: Path, backend: str, artifacts: str) -> Iterator[str]:
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=root,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={
+                **os.environ,
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # not used, and nine processes
+            },
             start_new_session=True,
         )
         try:

@@ -9,6 +9,7 @@ who comes second measures anew. With `die_at` the process kills itself with SIGK
 change of the store. Lines are started at once; an empty line waits for all of them.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -19,11 +20,16 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.orm import configure_mappers
 
 from registry import policy, promotion, store
 from registry.evidence import Evidence
 from registry.promotion import Attempt, Request
 
+LATE = (  # MLflow imports these where a store is opened, and no sooner
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+)
 WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
@@ -76,6 +82,9 @@ def say(text: str) -> None:
 
 
 def main() -> None:
+    for module in LATE:
+        importlib.import_module(module)
+    configure_mappers()
     children = []
     for line in sys.stdin:
         if line.strip():

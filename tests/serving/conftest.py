@@ -1,8 +1,7 @@
-"""Bundles of the trained models, and servers of them: real MLServer processes on free ports."""
+"""Servers of the trained models: real MLServer processes on free ports."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from registry.contract import Contract
 from serving.bundle import Bundle
 from serving.process import Server, running
-from tests.conftest import Store
 
 
 @dataclass(frozen=True)
@@ -39,31 +37,6 @@ class Serving:
     @property
     def contract(self) -> Contract:
         return self.bundle.artifact.contract
-
-
-def packed(store: Store, folder: Path, *options: str) -> Bundle:
-    """The bundle of the store's first version."""
-    output = folder / store.name
-    done = store.run(
-        "serving", "bundle", store.name, "--version", "1", "--output", str(output), *options
-    )
-    assert done.returncode == 0, done.stderr
-    return Bundle(output)
-
-
-@pytest.fixture(scope="session")
-def income_bundle(income_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return packed(income_store, tmp_path_factory.mktemp("onnx"))
-
-
-@pytest.fixture(scope="session")
-def income_pyfunc_bundle(income_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return packed(income_store, tmp_path_factory.mktemp("pyfunc"), "--engine", "pyfunc")
-
-
-@pytest.fixture(scope="session")
-def house_bundle(house_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return packed(house_store, tmp_path_factory.mktemp("onnx"))
 
 
 @pytest.fixture(scope="session")

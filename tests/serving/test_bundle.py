@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from serving.__main__ import main
 from serving.bundle import MANIFEST, MODEL, MODEL_SETTINGS, REQUIREMENTS, SETTINGS, Bundle
 from serving.errors import ServingError
-from tests.conftest import Store
-from tests.serving.conftest import packed
+from tests.conftest import Store, packed
 
 
 def test_a_bundle_names_the_version_and_the_digest_of_every_file(income_bundle: Bundle) -> None:
@@ -69,11 +69,17 @@ def test_a_bundle_replaces_an_older_one_and_nothing_else(
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line(
-    income_store: Store, words: list[str], message: str
+    income_store: Store,
+    restored_mlflow: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
 ) -> None:
-    done = income_store.run("serving", *words)
-    assert done.returncode == 1
-    (line,) = done.stderr.strip().splitlines()
+    income_store.client()
+    monkeypatch.chdir(income_store.root)
+    assert main(words) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ")
     assert message in line
     assert not (income_store.root / "new").exists()

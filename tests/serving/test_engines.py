@@ -15,7 +15,6 @@ import pytest
 from serving.bundle import Bundle
 from serving.limits import cpu_threads
 from tests.conftest import Store
-from tests.serving.conftest import packed
 
 ROWS = 1000
 
@@ -38,10 +37,10 @@ def _holdout(store: Store, bundle: Bundle, folder: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize(
-    ("name", "engine", "tolerance"),
+    ("model", "engine", "tolerance"),
     [
-        ("house-prices", "pyfunc", 1e-9),
-        ("house-prices", "onnx", 1e-5),
+        ("house", "pyfunc", 1e-9),
+        ("house", "onnx", 1e-5),
         ("income", "pyfunc", 1e-9),
         ("income", "onnx", 1e-6),
     ],
@@ -50,12 +49,13 @@ def test_a_started_server_answers_as_the_pipeline_on_every_way_in(
     request: pytest.FixtureRequest,
     restored_mlflow: None,
     tmp_path: Path,
-    name: str,
+    model: str,
     engine: str,
     tolerance: float,
 ) -> None:
-    store: Store = request.getfixturevalue("house_store" if name != "income" else "income_store")
-    bundle = packed(store, tmp_path, "--engine", engine)
+    store: Store = request.getfixturevalue(f"{model}_store")
+    name = f"{model}_bundle" if engine == "onnx" else f"{model}_pyfunc_bundle"
+    bundle: Bundle = request.getfixturevalue(name)
     rows, expected = _holdout(store, bundle, tmp_path)
     words = ("probe", str(bundle.folder), "--rows", str(rows), "--answers", str(expected))
     done = store.run("serving", *words)
