@@ -4,6 +4,7 @@ Locust's users, with all their checks, are run against it to see what Locust can
 """
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -119,4 +120,5 @@ async def serve(bundle: Path, http_port: int, grpc_port: int) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # it has nothing to finish
     uvloop.run(serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
