@@ -112,7 +112,7 @@ def _text_columns(database: sqlite3.Connection) -> list[tuple[str, str]]:
     ).fetchall()
 
 
-def _shared(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], None]) -> Path:
+def _shared(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object]) -> Path:
     """A folder for all of the tests' processes, which the first to ask fills and none changes."""
     parent = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -157,31 +157,31 @@ def packed(store: Store, folder: Path, *options: str) -> Bundle:
     return Bundle(output)
 
 
-def _packed(factory: pytest.TempPathFactory, store: Store, engine: str) -> Bundle:
-    def pack(folder: Path) -> None:
-        packed(store, folder, "--engine", engine)
-
-    return Bundle(_shared(factory, f"{engine}-{store.name}", pack) / store.name)
+def _packed(factory: pytest.TempPathFactory, store: Store, *options: str) -> Bundle:
+    name = f"bundle-{store.name}{''.join(options)}"
+    return Bundle(
+        _shared(factory, name, lambda folder: packed(store, folder, *options)) / store.name
+    )
 
 
 @pytest.fixture(scope="session")
 def income_bundle(income_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return _packed(tmp_path_factory, income_store, "onnx")
+    return _packed(tmp_path_factory, income_store)
 
 
 @pytest.fixture(scope="session")
 def income_pyfunc_bundle(income_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return _packed(tmp_path_factory, income_store, "pyfunc")
+    return _packed(tmp_path_factory, income_store, "--engine=pyfunc")
 
 
 @pytest.fixture(scope="session")
 def house_bundle(house_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return _packed(tmp_path_factory, house_store, "onnx")
+    return _packed(tmp_path_factory, house_store)
 
 
 @pytest.fixture(scope="session")
 def house_pyfunc_bundle(house_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return _packed(tmp_path_factory, house_store, "pyfunc")
+    return _packed(tmp_path_factory, house_store, "--engine=pyfunc")
 
 
 @pytest.fixture

@@ -206,7 +206,9 @@ def test_a_build_without_network_gives_the_same_layers(
         # Docker orders a layer's archive in one of two ways, and which one depends on what it has
         # built before (moby issue 43540), so files decide where digests differ.
         if facts(again)["RootFS"] != facts(built.image.tag)["RootFS"]:
-            assert contents(again, tmp_path) == contents(built.image.tag, tmp_path)
+            there = contents(again, tmp_path)
+            assert sum(map(len, there)) > 5000
+            assert there == contents(built.image.tag, tmp_path)
     finally:
         container.engine("rmi", "--force", again)
 
